@@ -1,0 +1,74 @@
+// A checkpoint on disk: its files, its tensors and its config.json. Reads headers only.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "pippin/dtype.h"
+#include "pippin/error.h"
+#include "source/byte_source.h"
+#include "tensor/shape.h"
+
+namespace pippin {
+
+// Where one tensor's bytes lie. size == element count * size_of(dtype) has been checked.
+struct TensorInfo {
+  std::string name;
+  DType dtype;
+  Shape shape;
+  uint32_t file;    // index into Checkpoint::files()
+  uint64_t offset;  // from the file's begin
+  uint64_t size;    // bytes
+};
+
+// Which weight files of a folder count where there is no index. An index always wins.
+enum class FileSelection {
+  mlx_lm,   // model*.safetensors
+  mlx_vlm,  // *.safetensors but *consolidated.safetensors
+};
+
+class Checkpoint {
+ public:
+  // Opens a folder: config.json (and generation_config.json if there), the index or the single file, all headers.
+  // Every defect of the files is an error here, before any tensor is read.
+  static Result<Checkpoint> open(const std::filesystem::path& folder, FileSelection selection);
+
+  // All tensors, sorted by name.
+  [[nodiscard]] const std::vector<TensorInfo>& tensors() const { return tensors_; }
+  [[nodiscard]] const TensorInfo* find(std::string_view name) const;
+
+  // config.json as it stands, key order kept. Tagged or literal infinities are still tagged: {"__float__": "Infinity"}.
+  [[nodiscard]] const nlohmann::ordered_json& config() const { return config_; }
+  // generation_config.json, or null where it is missing or no JSON.
+  [[nodiscard]] const nlohmann::ordered_json& generation_config() const { return generation_config_; }
+  // hf_quant_config.json (NVIDIA ModelOpt), or null.
+  [[nodiscard]] const nlohmann::ordered_json& hf_quant_config() const { return hf_quant_config_; }
+
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<ByteSource>>& files() const { return files_; }
+  // "__metadata__" of each file, in the order of files(): string to string.
+  [[nodiscard]] const std::vector<nlohmann::ordered_json>& metadata() const { return metadata_; }
+  // Oddities that are no errors: stale files left out, an index that names too much, identical duplicates.
+  [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
+
+  // Reads bytes [begin, begin + out.size()) of the tensor. Any number of threads.
+  [[nodiscard]] Status read(const TensorInfo& tensor, uint64_t begin, std::span<std::byte> out) const;
+
+ private:
+  std::filesystem::path folder_;
+  std::vector<std::unique_ptr<ByteSource>> files_;
+  std::vector<TensorInfo> tensors_;
+  std::vector<nlohmann::ordered_json> metadata_;
+  nlohmann::ordered_json config_;
+  nlohmann::ordered_json generation_config_;
+  nlohmann::ordered_json hf_quant_config_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace pippin
