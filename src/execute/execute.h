@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "pippin/error.h"
+#include "plan/journal_file.h"
 #include "plan/plan.h"
 #include "source/checkpoint.h"
 
@@ -32,8 +33,5 @@ struct ExecuteReport {
 // (journal_file), so that a killed run can be resumed. Peak memory: plan.memory_budget and a few MB.
 Result<ExecuteReport> execute(const Plan& plan, const Checkpoint& source, const std::filesystem::path& folder,
                               const ExecuteOptions& options);
-
-// Name of the journal inside the folder; removed by the package stage when the output is complete.
-inline constexpr const char* journal_file = ".pippin-journal";
 
 }  // namespace pippin
