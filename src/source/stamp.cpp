@@ -36,6 +36,8 @@ std::optional<Stamp> stamp_of(std::span<const nlohmann::ordered_json> metadata) 
   return common;
 }
 
-std::optional<Stamp> stamp_of(const Checkpoint& checkpoint) { return stamp_of(checkpoint.metadata()); }
+std::optional<Stamp> stamp_of(const Checkpoint& checkpoint) {
+  return stamp_of(checkpoint.metadata());
+}
 
 }  // namespace pippin

@@ -17,7 +17,9 @@ Json file_metadata(const char* version = "0.1.0") {
           {"pippin.layout", "mlx"}};
 }
 
-std::optional<Stamp> stamp_of_files(std::vector<Json> files) { return stamp_of(files); }
+std::optional<Stamp> stamp_of_files(std::vector<Json> files) {
+  return stamp_of(files);
+}
 
 }  // namespace
 
