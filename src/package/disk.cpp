@@ -102,7 +102,7 @@ Status write_file(const fs::path& path, std::string_view text) {
   return close_written(std::move(file), path);
 }
 
-Status copy_file(const fs::path& from, const fs::path& to) {
+Status copy_regular_file(const fs::path& from, const fs::path& to) {
   // O_NONBLOCK: a pipe with a file's name must not hang the run.
   const FileDescriptor source(open_retrying(from, O_RDONLY | O_NONBLOCK));
   if (!source.is_open()) return read_failure(errno, from);

@@ -36,7 +36,7 @@ Status write_file(const std::filesystem::path& path, std::string_view text);
 
 // Copies the bytes of a regular file (symlinks are followed) in blocks of 1 MiB. Mode as write_file. A source that
 // is no regular file, or changes its size while it is read, is an error.
-Status copy_file(const std::filesystem::path& from, const std::filesystem::path& to);
+Status copy_regular_file(const std::filesystem::path& from, const std::filesystem::path& to);
 
 // Waits until a file's bytes, or a folder's names, are on the disk.
 Status flush_to_disk(const std::filesystem::path& path);
