@@ -23,3 +23,15 @@ function(pippin_module name)
     target_link_libraries(pippin_${name} ${scope} pippin_${folder})
   endforeach()
 endfunction()
+
+# Builds architectures/ and recipes/ into the library pippin_NAME, so that the program is one file.
+function(pippin_embed name)
+  file(GLOB_RECURSE specs CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/architectures/*.toml ${PROJECT_SOURCE_DIR}/recipes/*.toml)
+  set(output ${PROJECT_BINARY_DIR}/generated/embedded_files.cpp)
+  add_custom_command(
+    OUTPUT ${output}
+    COMMAND ${CMAKE_COMMAND} -DROOT=${PROJECT_SOURCE_DIR} -DOUTPUT=${output} -P ${PROJECT_SOURCE_DIR}/cmake/embed_files.cmake
+    DEPENDS ${specs} ${PROJECT_SOURCE_DIR}/cmake/embed_files.cmake
+    VERBATIM)
+  target_sources(pippin_${name} PRIVATE ${output})
+endfunction()

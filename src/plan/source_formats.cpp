@@ -1,0 +1,98 @@
+#include "plan/source_formats.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "plan/packed_layers.h"
+
+namespace pippin {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr QuantFormat mxfp4{QuantMode::mxfp4, 4, 32};
+constexpr QuantFormat mxfp8{QuantMode::mxfp8, 8, 32};
+constexpr QuantFormat nvfp4{QuantMode::nvfp4, 4, 16};
+
+std::string text(const Json& object, const char* key) {
+  if (!object.is_object() || !object.contains(key) || !object[key].is_string()) return "";
+  return object[key].get<std::string>();
+}
+
+tl::unexpected<Error> unknown(const char* field, const std::string& value) {
+  return fail(ErrorTag::unsupported, "the source's quantization must be one that pippin reads",
+              fmt::format("config.json: quantization_config.{} is \"{}\"", field, value),
+              "convert from the unquantized checkpoint, or dequantize it to BF16 with the tool that made it");
+}
+
+bool blocks_of(const Json& declared, int rows, int columns) {
+  return declared.contains("weight_block_size") && declared["weight_block_size"] == Json::array({rows, columns});
+}
+
+// mlx-lm's reading of a compressed-tensors format.
+Result<Json> compressed_tensors(const Json& declared) {
+  const std::string format = text(declared, "format");
+  if (format == "nvfp4-pack-quantized") return entry_of(nvfp4);
+  if (format == "mxfp4-pack-quantized") return entry_of(mxfp4);
+  if (format == "pack-quantized") return entry_of({QuantMode::affine, 4, 32});
+  return unknown("format", format);
+}
+
+Result<Json> modelopt(const Json& declared) {
+  const Json settings = declared.value("quantization", declared);
+  const std::string algorithm = text(settings, "quant_algo");
+  if (algorithm != "NVFP4") return unknown("quant_algo", algorithm);
+  Json format = entry_of(nvfp4);
+  format["group_size"] = settings.value("group_size", Json(16));
+  return format;
+}
+
+}  // namespace
+
+Status check_known(const Json& declared, const Json& config) {
+  if (declared.is_null() || (config.contains("quantization") && !config["quantization"].is_null())) return {};
+  if (!declared.is_object()) {
+    return fail(ErrorTag::bad_config, "quantization_config is an object", "config.json: quantization_config is " + declared.dump(),
+                "take config.json from the model's original repository");
+  }
+  if (declared.contains("bits") && declared.contains("group_size") && !declared.contains("quant_method")) return {};
+  static constexpr std::array<std::string_view, 9> known{"mxfp4", "mxfp8", "fp8", "compressed-tensors", "modelopt",
+                                                         "awq",   "gptq",  "bitnet", "mxfp"};
+  const std::string method = text(declared, "quant_method");
+  if (std::find(known.begin(), known.end(), method) != known.end()) return {};
+  if (declared.contains("quantization")) return {};  // ModelOpt's nested form
+  return unknown("quant_method", method.empty() ? declared.dump() : method);
+}
+
+Result<Json> unpack_after_rules(TensorMap& /*tensors*/, Json& config) {
+  if (config.contains("quantization") && !config["quantization"].is_null()) return config["quantization"];
+  const Json declared = config.value("quantization_config", Json(nullptr));
+  if (!declared.is_object() || declared.empty()) return Json(nullptr);
+  const std::string method = text(declared, "quant_method");
+  Json quantization = nullptr;
+  if (method == "mxfp4") {
+    quantization = entry_of(mxfp4);
+  } else if (method == "mxfp8" || (method == "fp8" && text(declared, "scale_fmt") == "ue8m0" && blocks_of(declared, 32, 32))) {
+    quantization = entry_of(mxfp8);
+  } else if (method == "compressed-tensors") {
+    PIPPIN_TRY(quantization, compressed_tensors(declared));
+  } else if (method == "modelopt" || declared.contains("quantization")) {
+    PIPPIN_TRY(quantization, modelopt(declared));
+  }
+  if (quantization.is_null()) return quantization;
+  config["quantization"] = quantization;
+  config["quantization_config"] = quantization;
+  return quantization;
+}
+
+Result<Json> unpack_before_rules(TensorMap& /*tensors*/, const Json& config, const Json& declared, const Json& /*hf_quant_config*/) {
+  if (config.contains("quantization") && !config["quantization"].is_null()) return config["quantization"];
+  if (!declared.is_object() || declared.empty()) return Json(nullptr);
+  const std::string method = text(declared, "quant_method");
+  if (method == "mxfp4") return entry_of(mxfp4);
+  return Json(nullptr);
+}
+
+}  // namespace pippin

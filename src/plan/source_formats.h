@@ -1,0 +1,26 @@
+// Source checkpoints in low precision, as the loaders understand them by quantization_config. Written once here; what only
+// one architecture's files hold stands in its spec.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "pippin/error.h"
+#include "spec/tensor_map.h"
+
+namespace pippin {
+
+// An error (unsupported) that names the field where quantization_config tells of a format that pippin does not read.
+// `declared` may be null. MLX's own ("quantization" in the config) is always known.
+Status check_known(const nlohmann::ordered_json& declared, const nlohmann::ordered_json& config);
+
+// mlx-vlm's loader: rewrites packed tensors before the weight rules. Gives the MLX quantization that then describes them
+// (global format and entries), or null; the config itself is not touched.
+Result<nlohmann::ordered_json> unpack_before_rules(TensorMap& tensors, const nlohmann::ordered_json& config,
+                                                   const nlohmann::ordered_json& declared,
+                                                   const nlohmann::ordered_json& hf_quant_config);
+
+// mlx-lm's loader: after the weight rules; sets config["quantization"] and ["quantization_config"] where it takes the source's
+// packing over. Gives config["quantization"], or null.
+Result<nlohmann::ordered_json> unpack_after_rules(TensorMap& tensors, nlohmann::ordered_json& config);
+
+}  // namespace pippin
