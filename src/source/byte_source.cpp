@@ -56,7 +56,8 @@ class FileSource final : public ByteSource {
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) {
         return fail(ErrorTag::io, "the file can be read",
-                    fmt::format("{}: {} at byte {}", path_, text_of_errno(errno), offset));
+                    fmt::format("{}: {} at byte {}", path_, text_of_errno(errno), offset),
+                    "check the disk or the network share that the file is on");
       }
       if (got == 0) {
         return fail(ErrorTag::bad_file, "a file does not change while it is read",
@@ -103,9 +104,11 @@ tl::unexpected<Error> cannot_open(const std::string& path, int number) {
                 "the download is incomplete: download the model again");
   }
   if (number == ENOENT || number == ENOTDIR) {
-    return fail(ErrorTag::not_found, "the file exists", fmt::format("{}: {}", path, text_of_errno(number)));
+    return fail(ErrorTag::not_found, "the file exists", fmt::format("{}: {}", path, text_of_errno(number)),
+                "check the path");
   }
-  return fail(ErrorTag::io, "the file can be opened", fmt::format("{}: {}", path, text_of_errno(number)));
+  return fail(ErrorTag::io, "the file can be opened", fmt::format("{}: {}", path, text_of_errno(number)),
+              "check the rights of the file and of its folder");
 }
 
 }  // namespace
@@ -115,7 +118,8 @@ Result<std::unique_ptr<ByteSource>> open_file(const std::string& path) {
   if (::stat(path.c_str(), &status) != 0) return cannot_open(path, errno);
   if (!S_ISREG(status.st_mode)) {
     return fail(ErrorTag::bad_file, "an input is a regular file",
-                fmt::format("{} is {}", path, S_ISDIR(status.st_mode) ? "a folder" : "a device, pipe or socket"));
+                fmt::format("{} is {}", path, S_ISDIR(status.st_mode) ? "a folder" : "a device, pipe or socket"),
+                "put the file itself there");
   }
   const FileIdentity identity{static_cast<uint64_t>(status.st_dev), static_cast<uint64_t>(status.st_ino),
                               static_cast<uint64_t>(status.st_size)};

@@ -72,7 +72,8 @@ Result<std::shared_ptr<const Descriptor>> DescriptorCache::get(uint64_t key, con
   }
   if (number < 0) {
     return fail(errno == ENOENT ? ErrorTag::not_found : ErrorTag::io, "the file can be opened for reading",
-                fmt::format("{}: {}", path, std::generic_category().message(errno)));
+                fmt::format("{}: {}", path, std::generic_category().message(errno)),
+                "check that the file is still there, and its rights");
   }
   auto descriptor = std::make_shared<const Descriptor>(number);
 

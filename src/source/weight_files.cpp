@@ -105,6 +105,16 @@ Names missing_of_rows(const Names& chosen) {
   return missing;
 }
 
+// Folders one level down that hold safetensors: the parts of a pipeline.
+Names folders_with_weights(const std::filesystem::path& folder, const Names& names) {
+  return filtered(names, [&](const auto& name) {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(folder / name, ignored)) return false;
+    const auto below = names_in(folder / name);
+    return below && std::ranges::any_of(*below, [](const auto& file) { return file.ends_with(extension); });
+  });
+}
+
 tl::unexpected<Error> no_weights(const std::filesystem::path& folder, const Names& names, const Names& present) {
   std::string way_out = "give the folder of a model in safetensors format";
   Names details = cut(present);
@@ -120,7 +130,11 @@ tl::unexpected<Error> no_weights(const std::filesystem::path& folder, const Name
     details = cut(filtered(names, [](std::string_view name) {
       return std::ranges::any_of(other_weights, [&](auto other) { return name.ends_with(other); });
     }));
-    if (!details.empty()) way_out = "pippin reads safetensors: look for a safetensors version of the model";
+    if (!details.empty())
+      way_out = "pippin reads safetensors: look for a safetensors version of the model";
+    else if (const Names folders = folders_with_weights(folder, names); !folders.empty()) {
+      way_out = fmt::format("give one of its folders that hold weights: {}", list_of(folders));
+    }
   }
   return fail(ErrorTag::not_found, "the folder holds the model's weights as *.safetensors",
               fmt::format("{} holds {}", folder.string(), details.empty() ? "no weights" : "only"), way_out, details);
