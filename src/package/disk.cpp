@@ -90,6 +90,8 @@ Error disk_error(int error_number, std::string_view doing, const fs::path& path)
     case EACCES:
     case EPERM:
     case EROFS:
+    case ENOTDIR:
+    case ENAMETOOLONG:
       return {ErrorTag::destination, "the output folder can be written", value, "choose another folder", {}};
     default:
       return {ErrorTag::io, "the disk takes the output", value, {}, {}};
