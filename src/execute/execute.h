@@ -14,9 +14,9 @@
 namespace pippin {
 
 struct ExecuteOptions {
-  int threads = 0;                                // 0: one a processor
-  bool resume = false;                            // go on from the journal in the folder, if it is of the same plan
-  const std::atomic<bool>* cancelled = nullptr;   // checked between blocks; true ends with tag interrupted
+  int threads = 0;                               // 0: one a processor
+  bool resume = false;                           // go on from the journal in the folder, if it is of the same plan
+  const std::atomic<bool>* cancelled = nullptr;  // checked between blocks; true ends with tag interrupted
   // Called from one thread at a time, at most about 20 times a second and once at the end.
   std::function<void(uint64_t bytes_read, uint64_t bytes_written)> progress;
 };
