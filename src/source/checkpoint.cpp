@@ -63,7 +63,7 @@ Result<Json> read_object(const fs::path& path) {
   return json;
 }
 
-Result<Json> read_config(const fs::path& folder) {
+Result<Json> config_of(const fs::path& folder) {
   const fs::path path = folder / "config.json";
   std::error_code ignored;
   if (fs::symlink_status(path, ignored).type() == fs::file_type::not_found) {
@@ -98,7 +98,7 @@ Result<Checkpoint> Checkpoint::open(const fs::path& folder, FileSelection select
   Checkpoint checkpoint;
   checkpoint.folder_ = folder;
   PIPPIN_CHECK(check_folder(folder));
-  PIPPIN_TRY(checkpoint.config_, read_config(folder));
+  PIPPIN_TRY(checkpoint.config_, config_of(folder));
   checkpoint.generation_config_ = read_generation_config(folder, checkpoint.warnings_);
   PIPPIN_TRY(checkpoint.hf_quant_config_, read_hf_quant_config(folder));
 
@@ -118,6 +118,11 @@ Result<Checkpoint> Checkpoint::open(const fs::path& folder, FileSelection select
   PIPPIN_TRY(checkpoint.tensors_,
              merge_tensors(std::move(tensors), folder, chosen, checkpoint.files_, checkpoint.warnings_));
   return checkpoint;
+}
+
+Result<Json> Checkpoint::read_config(const fs::path& folder) {
+  PIPPIN_CHECK(check_folder(folder));
+  return config_of(folder);
 }
 
 const TensorInfo* Checkpoint::find(std::string_view name) const {

@@ -38,6 +38,8 @@ class Checkpoint {
   // Opens a folder: config.json (and generation_config.json if there), the index or the single file, all headers.
   // Every defect of the files is an error here, before any tensor is read.
   static Result<Checkpoint> open(const std::filesystem::path& folder, FileSelection selection);
+  // config.json alone, to choose by before the weight files are opened.
+  static Result<nlohmann::ordered_json> read_config(const std::filesystem::path& folder);
 
   // All tensors, sorted by name.
   [[nodiscard]] const std::vector<TensorInfo>& tensors() const { return tensors_; }
