@@ -15,11 +15,12 @@ namespace {
 template <typename T>
 using Table = std::array<T, 256>;
 
+// All weights as BF16.
 const std::array<float, 256>& e4m3_values() {
   static const std::array<float, 256> values = [] {
     std::array<float, 256> table{};
-    // Every e4m3 value is a BF16 value too, so the step through BF16 changes nothing.
-    for (int bits = 0; bits < 256; bits++) table[static_cast<size_t>(bits)] = e4m3_to_float(static_cast<uint8_t>(bits));
+    for (size_t bits = 0; bits < 256; bits++)
+      table[bits] = bf16_to_float(float_to_bf16(e4m3_to_float(static_cast<uint8_t>(bits))));
     return table;
   }();
   return values;
