@@ -1,47 +1,61 @@
 #include "quantize/kernels.h"
 
-#include "quantize/reference.h"
+#include <vector>
 
-namespace pippin {
+#include "quantize/reference.h"
+#include "tensor/isa.h"
+#include "tensor/simd_targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "quantize/kernels.cpp"
+#include "hwy/foreach_target.h"
+#include "quantize/affine_inl.h"
+#include "quantize/floating_inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace pippin::HWY_NAMESPACE {
+#if PIPPIN_HAS_LANES
 namespace {
 
-template <typename Pointer>
-Pointer advanced(Pointer base, int64_t bytes) {
-  if (base == nullptr) return base;
-  using Byte = std::conditional_t<std::is_const_v<std::remove_pointer_t<Pointer>>, const char, char>;
-  return static_cast<Byte*>(base) + bytes;
+void quantize(const QuantizeJob& job) {
+  return job.format.mode == QuantMode::affine ? quantize_affine(job) : quantize_floating(job);
+}
+
+void dequantize(const DequantizeJob& job) {
+  return job.format.mode == QuantMode::affine ? dequantize_affine(job) : dequantize_floating(job);
 }
 
 }  // namespace
 
-QuantizeJob QuantizeJob::group(int64_t index) const {
-  const auto element = static_cast<int64_t>(size_of(dtype));
-  const int64_t scale = format.mode == QuantMode::affine ? element : 1;
-  QuantizeJob one = *this;
-  one.groups = 1;
-  one.values = advanced(values, index * format.group_size * element);
-  one.packed = advanced(packed, index * format.group_size * format.bits / 8);
-  one.scales = advanced(scales, index * scale);
-  one.biases = advanced(biases, index * scale);
-  return one;
-}
+QuantizeKernels kernels_for_quantize() { return {hwy::TargetName(HWY_TARGET), HWY_TARGET, quantize, dequantize}; }
+#else
+QuantizeKernels kernels_for_quantize() { return {}; }
+#endif
+}  // namespace pippin::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
 
-DequantizeJob DequantizeJob::group(int64_t index) const {
-  const int64_t scale = format.mode == QuantMode::affine ? static_cast<int64_t>(size_of(scale_dtype)) : 1;
-  DequantizeJob one = *this;
-  one.groups = 1;
-  one.packed = advanced(packed, index * format.group_size * format.bits / 8);
-  one.scales = advanced(scales, index * scale);
-  one.biases = advanced(biases, index * scale);
-  one.out = advanced(out, index * format.group_size * static_cast<int64_t>(size_of(out_dtype)));
-  return one;
-}
+#if HWY_ONCE
+namespace pippin {
 
 std::span<const QuantizeKernels> quantize_kernels() {
-  static constexpr QuantizeKernels scalar{"SCALAR", reference_quantize, reference_dequantize};
-  return {&scalar, 1};
+  static const std::vector<QuantizeKernels> kernels = [] {
+    using Compiled = QuantizeKernels (*)();
+    const Compiled best_first[] = {HWY_CHOOSE_TARGET_LIST(kernels_for_quantize)};
+    std::vector<QuantizeKernels> found;
+    for (const Compiled compiled : best_first) {
+      if (compiled == nullptr || compiled().isa == nullptr) continue;
+      if ((hwy::SupportedTargets() & compiled().target) != 0) found.push_back(compiled());
+    }
+    found.push_back({"SCALAR", 0, reference_quantize, reference_dequantize});
+    return found;
+  }();
+  return kernels;
 }
 
-const QuantizeKernels& chosen_quantize_kernels() { return quantize_kernels().front(); }
+const QuantizeKernels& chosen_quantize_kernels() {
+  static const QuantizeKernels& chosen = chosen_kernels(quantize_kernels());
+  return chosen;
+}
 
 }  // namespace pippin
+#endif

@@ -20,8 +20,8 @@ struct QuantizeJob {
   void* scales;
   void* biases;
 
-  // One of its groups as a job.
-  [[nodiscard]] QuantizeJob group(int64_t index) const;
+  // Some of its groups as a job.
+  [[nodiscard]] QuantizeJob slice(int64_t first, int64_t count) const;
 };
 
 // The pointers are as for dequantize_rows().
@@ -35,11 +35,12 @@ struct DequantizeJob {
   void* out;
   DType out_dtype;
 
-  [[nodiscard]] DequantizeJob group(int64_t index) const;
+  [[nodiscard]] DequantizeJob slice(int64_t first, int64_t count) const;
 };
 
 struct QuantizeKernels {
   const char* isa;
+  int64_t target;  // Highway's bit of the instruction set
   void (*quantize)(const QuantizeJob&);
   void (*dequantize)(const DequantizeJob&);
 };
