@@ -24,3 +24,7 @@ endif()
 if(PIPPIN_SCALAR)
   add_compile_definitions(HWY_COMPILE_ONLY_SCALAR)
 endif()
+if(PIPPIN_FUZZ)
+  # Coverage in the libraries too: without it the fuzzer is blind to all but its own few lines.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
