@@ -229,7 +229,10 @@ class Chooser {
     size_t left = 0;
     for (size_t i = 0; i < model_.tree.modules.size(); ++i) {
       if (!model_.packed[i]) continue;
-      const bool known = model_.tree.modules[i].dequantizable || request_.target == Target::mlx_vlm;
+      // Layers that also quantize their activations, and mlx-lm's multi_linear, have no dense form in the reference.
+      const bool activations = truth(Value(model_.config.value("quantize_activations", Json(nullptr)))) &&
+                               model_.tree.modules[i].kind == "linear";
+      const bool known = (model_.tree.modules[i].dequantizable && !activations) || request_.target == Target::mlx_vlm;
       if (known) result_.modules[i].treatment = Treatment::dequantize;
       else ++left;
     }

@@ -181,11 +181,9 @@ class Compiler {
   }
 
   Status module_entry(const std::string& key, const Json& value, const std::string& inside, ModuleGroup& group) const {
-    for (const auto& one : expand_alternatives(key)) {
-      PIPPIN_TRY(NameTemplate name, NameTemplate::parse(one, place(inside)));
-      PIPPIN_TRY(Expression made, expression(value, inside));
-      group.entries.push_back({std::move(name), std::move(made)});
-    }
+    PIPPIN_TRY(NameTemplate name, NameTemplate::parse(key, place(inside)));
+    PIPPIN_TRY(Expression made, expression(value, inside));
+    group.entries.push_back({std::move(name), std::move(made)});
     return {};
   }
 

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include "spec/name_pattern.h"
+
 namespace pippin {
 namespace {
 
@@ -76,6 +78,18 @@ Result<Json> parse_toml(std::string_view text, const std::string& where) {
                 fmt::format("{}:{}:{}: {}", where, error.source().begin.line, error.source().begin.column,
                             error.description()),
                 "mend the line; see https://toml.io");
+  }
+}
+
+void expand_module_keys(Json& document) {
+  if (!document.is_object() || !document.contains("modules") || !document["modules"].is_object()) return;
+  for (auto& [name, group] : document["modules"].items()) {
+    if (!group.is_object()) continue;
+    Json expanded = Json::object();
+    for (const auto& [key, value] : group.items()) {
+      for (const auto& one : expand_alternatives(key)) expanded[one] = value;
+    }
+    group = std::move(expanded);
   }
 }
 

@@ -79,6 +79,7 @@ Result<nlohmann::ordered_json> SpecLibrary::document(const std::string& name, in
   }
   if (depth > 16) return fail(ErrorTag::bad_spec, "extends must not run in a circle", name);
   PIPPIN_TRY(nlohmann::ordered_json own, parse_toml(text->second, name + ".toml"));
+  expand_module_keys(own);
   if (own.contains("extends")) {
     if (!own["extends"].is_string()) return fail(ErrorTag::bad_spec, "extends names one spec", name);
     PIPPIN_TRY(nlohmann::ordered_json base, document(resolve(own["extends"].get<std::string>(), name), depth + 1));

@@ -53,7 +53,6 @@ class SpecLibrary {
   friend class SpecScope;
 
   std::map<std::string, std::string, std::less<>> texts_;
-  struct Heads;
   mutable std::map<std::string, SpecPtr> compiled_;
   mutable std::map<std::string, nlohmann::ordered_json> documents_;
 };
