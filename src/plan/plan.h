@@ -45,6 +45,7 @@ struct Plan {
   Rounding rounding = Rounding::metal;
   uint64_t memory_budget = 256u << 20;  // bytes that the executor may use for blocks
   bool allow_nonfinite = false;
+  bool packed_undeclared = false;  // layers stay packed though config.json says nothing, as -d leaves some with the reference
 
   nlohmann::ordered_json config;          // config.json to write, keys sorted
   nlohmann::ordered_json index_metadata;  // "metadata" of model.safetensors.index.json

@@ -46,6 +46,7 @@ class Planner {
     plan_.rounding = request_.rounding;
     plan_.memory_budget = request_.memory_budget;
     plan_.allow_nonfinite = request_.allow_nonfinite;
+    plan_.packed_undeclared = precision_.packed_undeclared;
     plan_.model_type = model_.scope->spec().model_types.front();
     plan_.spec = model_.scope->spec().name;
     plan_.target = name_of(request_.target);

@@ -236,6 +236,7 @@ class Chooser {
       if (known) result_.modules[i].treatment = Treatment::dequantize;
       else ++left;
     }
+    result_.packed_undeclared = left > 0;
     if (left > 0) result_.warnings.push_back(fmt::format("{} layers stay packed, as with the reference", left));
     result_.config.erase("quantization");
     result_.config.erase("quantization_config");

@@ -27,6 +27,7 @@ struct ModulePrecision {
 struct Precision {
   std::vector<ModulePrecision> modules;  // as the tree's
   std::optional<DType> dtype;            // floating parameters are cast to it, but for the spec's keep_dtype
+  bool packed_undeclared = false;        // see Plan
   nlohmann::ordered_json config;         // the model's config with its quantization entries
   std::vector<std::string> warnings;
 };

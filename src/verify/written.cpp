@@ -74,6 +74,7 @@ std::string describe(const std::optional<QuantFormat>& format) {
 }
 
 void compare_quantization(const Plan& plan, const Json& config, Differences& differences) {
+  if (plan.packed_undeclared) return;
   for (const auto& job : plan.jobs) {
     if (!job.quantize || job.outputs.empty()) continue;
     auto module = plan.outputs[job.outputs[0]].name;
