@@ -225,7 +225,12 @@ Status Run::finish_job(size_t job) {
 void Run::finish_shards() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [&] { return working_ == 0 || !shards_to_finish_.empty(); });
+    const auto has_work = [&] { return working_ == 0 || !shards_to_finish_.empty(); };
+    while (!changed_.wait_for(lock, std::chrono::milliseconds(20), has_work)) {
+      lock.unlock();
+      files_.begin_to_flush();
+      lock.lock();
+    }
     if (stop_ || shards_to_finish_.empty()) {
       if (working_ == 0) return;
       changed_.wait(lock, [&] { return working_ == 0; });

@@ -131,6 +131,7 @@ Result<int> ShardFiles::descriptor_of(uint32_t shard) {
 
 Status ShardFiles::write(uint32_t shard, uint64_t offset, std::span<const std::byte> bytes) {
   PIPPIN_TRY(const int descriptor, descriptor_of(shard));
+  files_[shard].unflushed += bytes.size();
   while (!bytes.empty()) {
     const size_t wanted = std::min<size_t>(bytes.size(), size_t{1} << 30);
     const ssize_t written = ::pwrite(descriptor, bytes.data(), wanted, static_cast<off_t>(offset));
@@ -140,6 +141,17 @@ Status ShardFiles::write(uint32_t shard, uint64_t offset, std::span<const std::b
     offset += static_cast<uint64_t>(written);
   }
   return {};
+}
+
+void ShardFiles::begin_to_flush() {
+#if defined(__linux__)
+  constexpr uint64_t worth_it = 16 << 20;
+  for (File& file : files_) {
+    if (file.unflushed < worth_it || file.descriptor < 0) continue;
+    file.unflushed = 0;
+    ::sync_file_range(file.descriptor, 0, 0, SYNC_FILE_RANGE_WRITE);
+  }
+#endif
 }
 
 Status ShardFiles::finish(uint32_t shard) {

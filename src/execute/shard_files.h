@@ -31,6 +31,10 @@ class ShardFiles {
 
   Status write(uint32_t shard, uint64_t offset, std::span<const std::byte> bytes);
 
+  // Has the system begin to put on the disk what was written so far, so that finish() does not wait for all of it.
+  // Not while finish() runs.
+  void begin_to_flush();
+
   // Waits until the file's bytes are on the disk, and closes it. No write may follow.
   Status finish(uint32_t shard);
 
@@ -41,6 +45,7 @@ class ShardFiles {
   struct File {
     std::string path;
     std::atomic<int> descriptor{-1};
+    std::atomic<uint64_t> unflushed{0};  // bytes
   };
   Status create_one(uint32_t shard, bool keep);
   [[nodiscard]] Status check_space() const;
