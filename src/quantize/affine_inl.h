@@ -6,7 +6,7 @@
 #define PIPPIN_QUANTIZE_AFFINE_INL_H
 #endif
 
-#include "quantize/block_inl.h"
+#include "quantize/range_inl.h"
 #include "quantize/reference.h"
 
 #if PIPPIN_HAS_LANES
@@ -22,29 +22,6 @@ struct AffineBlock {
   BlockFloats inverse;  // 1 / scale
 };
 
-// False where a value is not finite.
-template <Rounding R, DType D>
-HWY_INLINE bool find_ranges(const QuantizeJob& job, AffineBlock& block) {
-  const auto* in = static_cast<const typename Lanes<D>::Storage*>(job.values);
-  const int group_size = job.format.group_size;
-  FiniteCheck even, odd;
-  for (int64_t g = 0; g < job.groups; ++g) {
-    auto least = hn::Set(floats, hwy::HighestValue<float>());
-    auto greatest = R == Rounding::metal ? hn::Zero(floats) : hn::Set(floats, hwy::LowestValue<float>());
-    for (int i = 0; i < group_size; i += 2 * lane_count, in += 2 * lane_count) {
-      FloatVector a, b;
-      load_pair<D>(in, a, b);
-      even.see(a);
-      odd.see(b);
-      least = hn::Min(least, hn::Min(a, b));
-      greatest = hn::Max(greatest, hn::Max(a, b));
-    }
-    block.least.at[g] = hn::GetLane(hn::MinOfLanes(floats, least));
-    block.greatest.at[g] = hn::GetLane(hn::MaxOfLanes(floats, greatest));
-  }
-  return even.all_finite() && odd.all_finite();
-}
-
 // To an integer: halves away from zero (Metal) or to even.
 template <Rounding R>
 HWY_INLINE FloatVector rounded(FloatVector v) {
@@ -54,18 +31,19 @@ HWY_INLINE FloatVector rounded(FloatVector v) {
 }
 
 // False where a scale is extreme.
-template <Rounding R>
-HWY_INLINE bool choose_scales(int bits, AffineBlock& block) {
+template <Rounding R, int bits>
+HWY_INLINE bool choose_scales(AffineBlock& block) {
   const auto steps = hn::Set(floats, static_cast<float>((1 << bits) - 1));
   const auto least_scale = hn::Set(floats, 1e-7f);
   bool tame = true;
   for (int64_t i = 0; i < block_groups; i += lane_count) {
     const auto least = hn::Load(floats, block.least.at + i);
-    const auto greatest = hn::Load(floats, block.greatest.at + i);
+    const auto found = hn::Load(floats, block.greatest.at + i);
+    const auto greatest = R == Rounding::metal ? hn::Max(found, hn::Zero(floats)) : found;
     const auto span = hn::Sub(greatest, least);
     auto scale = hn::Max(span, least_scale);
     auto bias = least;
-    if (bits > 1) {
+    if constexpr (bits > 1) {
       const auto from_least = hn::Gt(hn::Abs(least), hn::Abs(greatest));
       const auto size = hn::Max(hn::Div(span, steps), least_scale);
       const auto first = hn::IfThenElse(from_least, size, hn::Neg(size));
@@ -92,60 +70,72 @@ struct Coding {
 };
 
 template <Rounding R>
-HWY_INLINE IntegerVector code_of(FloatVector v, const Coding& by) {
+HWY_INLINE WordVector code_of(FloatVector v, const Coding& by) {
   const auto code = quotient(hn::Sub(v, by.bias), by.scale, by.inverse);
   // No code is below -0.5, so that truncating serves for rounding halves up.
   const auto integer =
       R == Rounding::cpu ? nearest(code) : truncated(hn::Add(code, hn::Set(floats, 0x1.fffffep-2f)));
-  return hn::Min(integer, by.most);
+  return hn::BitCast(words, hn::Min(integer, by.most));
 }
 
-template <Rounding R, DType D>
+template <Rounding R, DType D, int bits>
 HWY_INLINE void code_groups(const QuantizeJob& job, const AffineBlock& block, uint8_t* codes) {
   const auto* in = static_cast<const typename Lanes<D>::Storage*>(job.values);
-  const auto most = hn::Set(integers, (1 << job.format.bits) - 1);
+  const auto most = hn::Set(integers, (1 << bits) - 1);
   for (int64_t g = 0; g < job.groups; ++g) {
     const Coding by{hn::Set(floats, block.bias.at[g]), hn::Set(floats, block.scale.at[g]),
                     hn::Set(floats, block.inverse.at[g]), most};
     for (int i = 0; i < job.format.group_size; i += 2 * lane_count) {
       FloatVector a, b;
       load_pair<D>(in, a, b);
-      store_pair<D>(code_of<R>(a, by), code_of<R>(b, by), codes);
+      store_pair<bits, loads_even_odd<D>>(code_of<R>(a, by), code_of<R>(b, by), codes);
       in += 2 * lane_count;
-      codes += 2 * lane_count;
+      codes += 2 * lane_count / codes_a_byte<bits>;
     }
   }
 }
 
-// With 1 bit the least value itself is the bias, and vectors lose which of 0 and -0 came first.
+// With 1 bit the least value itself is the bias, and the vectors do not know which of 0 and -0 came first.
+template <int bits>
 HWY_INLINE bool bias_is_a_zero(const QuantizeJob& job, const AffineBlock& block) {
   bool found = false;
   for (int64_t g = 0; g < job.groups; ++g) found |= block.least.at[g] == 0;
-  return job.format.bits == 1 && found;
+  return bits == 1 && found;
+}
+
+template <Rounding R, DType D, int bits>
+bool quantize_affine_block(const QuantizeJob& job) {
+  AffineBlock block;
+  if (!find_ranges<D>(job, block.least, block.greatest) || !choose_scales<R, bits>(block)) return false;
+  if (bias_is_a_zero<bits>(job, block)) return false;
+  store_floats<D>(block.scale, job.groups, job.scales);
+  store_floats<D>(block.bias, job.groups, job.biases);
+  BlockCodes<bits> codes(job.packed);
+  code_groups<R, D, bits>(job, block, codes.begin());
+  codes.pack(job.groups * job.format.group_size);
+  return true;
 }
 
 template <Rounding R, DType D>
-bool quantize_affine_block(const QuantizeJob& job) {
-  AffineBlock block;
-  if (!find_ranges<R, D>(job, block) || !choose_scales<R>(job.format.bits, block)) return false;
-  if (bias_is_a_zero(job, block)) return false;
-  store_floats<D>(block.scale, job.groups, job.scales);
-  store_floats<D>(block.bias, job.groups, job.biases);
-  alignas(64) uint8_t codes[most_codes + packing_slack];
-  alignas(64) uint8_t packed[most_codes + packing_slack];
-  const int64_t count = job.groups * job.format.group_size;
-  code_groups<R, D>(job, block, codes);
-  pack_codes(job.format.bits, codes, count, packed);
-  std::memcpy(job.packed, packed, static_cast<size_t>(count * job.format.bits / 8));
-  return true;
+void quantize_affine_from(const QuantizeJob& job) {
+  constexpr auto reference = reference_quantize_affine;
+  switch (job.format.bits) {
+    case 1: return for_each_block(job, quantize_affine_block<R, D, 1>, reference);
+    case 2: return for_each_block(job, quantize_affine_block<R, D, 2>, reference);
+    case 3: return for_each_block(job, quantize_affine_block<R, D, 3>, reference);
+    case 4: return for_each_block(job, quantize_affine_block<R, D, 4>, reference);
+    case 5: return for_each_block(job, quantize_affine_block<R, D, 5>, reference);
+    case 6: return for_each_block(job, quantize_affine_block<R, D, 6>, reference);
+    default: return for_each_block(job, quantize_affine_block<R, D, 8>, reference);
+  }
 }
 
 template <Rounding R>
 void quantize_affine_with(const QuantizeJob& job) {
   switch (job.dtype) {
-    case DType::F32: return for_each_block(job, quantize_affine_block<R, DType::F32>, reference_quantize_affine);
-    case DType::F16: return for_each_block(job, quantize_affine_block<R, DType::F16>, reference_quantize_affine);
-    case DType::BF16: return for_each_block(job, quantize_affine_block<R, DType::BF16>, reference_quantize_affine);
+    case DType::F32: return quantize_affine_from<R, DType::F32>(job);
+    case DType::F16: return quantize_affine_from<R, DType::F16>(job);
+    case DType::BF16: return quantize_affine_from<R, DType::BF16>(job);
     default: return;
   }
 }
@@ -169,18 +159,14 @@ HWY_INLINE bool load_floats(const void* in, int64_t count, BlockFloats& out) {
   return check.all_finite();
 }
 
-template <DType D>
+template <DType D, int bits>
 bool dequantize_affine_block(const DequantizeJob& job) {
   BlockFloats scales, biases;
   if (!load_floats<D>(job.scales, job.groups, scales) || !load_floats<D>(job.biases, job.groups, biases)) return false;
-  const auto [mode, bits, group_size] = job.format;
-  alignas(64) uint8_t codes[most_codes + packing_slack];
-  alignas(64) uint8_t packed[most_codes + packing_slack];
-  const int64_t count = job.groups * group_size;
-  std::memcpy(packed, job.packed, static_cast<size_t>(count * bits / 8));
-  unpack_codes(bits, packed, count, codes);
+  const int group_size = job.format.group_size;
+  alignas(64) uint8_t unpacked[most_codes + packing_slack];
+  const uint8_t* code = unpacked_codes<bits>(job.packed, job.groups * group_size, unpacked);
   auto* out = static_cast<typename Lanes<D>::Storage*>(job.out);
-  const uint8_t* code = codes;
   for (int64_t g = 0; g < job.groups; ++g) {
     const auto scale = hn::Set(floats, scales.at[g]);
     const auto bias = hn::Set(floats, biases.at[g]);
@@ -192,11 +178,25 @@ bool dequantize_affine_block(const DequantizeJob& job) {
   return true;
 }
 
+template <DType D>
+void dequantize_affine_to(const DequantizeJob& job) {
+  constexpr auto reference = reference_dequantize_affine;
+  switch (job.format.bits) {
+    case 1: return for_each_block(job, dequantize_affine_block<D, 1>, reference);
+    case 2: return for_each_block(job, dequantize_affine_block<D, 2>, reference);
+    case 3: return for_each_block(job, dequantize_affine_block<D, 3>, reference);
+    case 4: return for_each_block(job, dequantize_affine_block<D, 4>, reference);
+    case 5: return for_each_block(job, dequantize_affine_block<D, 5>, reference);
+    case 6: return for_each_block(job, dequantize_affine_block<D, 6>, reference);
+    default: return for_each_block(job, dequantize_affine_block<D, 8>, reference);
+  }
+}
+
 void dequantize_affine(const DequantizeJob& job) {
   switch (job.scale_dtype) {
-    case DType::F32: return for_each_block(job, dequantize_affine_block<DType::F32>, reference_dequantize_affine);
-    case DType::F16: return for_each_block(job, dequantize_affine_block<DType::F16>, reference_dequantize_affine);
-    case DType::BF16: return for_each_block(job, dequantize_affine_block<DType::BF16>, reference_dequantize_affine);
+    case DType::F32: return dequantize_affine_to<DType::F32>(job);
+    case DType::F16: return dequantize_affine_to<DType::F16>(job);
+    case DType::BF16: return dequantize_affine_to<DType::BF16>(job);
     default: return;
   }
 }

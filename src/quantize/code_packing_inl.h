@@ -90,6 +90,18 @@ HWY_INLINE int64_t pack_vector(const uint8_t* codes, uint8_t* out) {
   return code_lanes * bits / 8;
 }
 
+// Blocks of 16 bytes that begin `distance` bytes apart.
+template <typename D>
+HWY_INLINE hn::Vec<D> load_blocks(D tag, const uint8_t* in, int distance) {
+  if constexpr (hn::MaxLanes(D()) == 16) {
+    return hn::LoadU(tag, in);
+  } else {
+    const hn::Half<D> half;
+    const auto next = in + static_cast<int64_t>(hn::MaxLanes(half)) / 16 * distance;
+    return hn::Combine(tag, load_blocks(half, next, distance), load_blocks(half, in, distance));
+  }
+}
+
 // The inverse; returns the bytes consumed.
 template <int bits>
 HWY_INLINE int64_t unpack_vector(const uint8_t* packed, uint8_t* codes) {
@@ -104,13 +116,8 @@ HWY_INLINE int64_t unpack_vector(const uint8_t* packed, uint8_t* codes) {
     const auto v32 = unfolded<4>(Codes32(), hn::PromoteTo(Codes32(), hn::LoadU(narrow, packed)));
     hn::StoreU(hn::BitCast(Codes(), unfolded<2>(Codes16(), hn::BitCast(Codes16(), v32))), Codes(), codes);
   } else {
-    alignas(64) uint8_t blocks[code_lanes];
-    const hn::Full128<uint8_t> block;
-    for (int64_t i = 0; i < code_lanes / 16; ++i) {
-      hn::Store(hn::LoadU(block, packed + 2 * bits * i), block, blocks + 16 * i);
-    }
     const auto order = hn::LoadDup128(Codes(), byte_order<bits>.spread);
-    const auto v64 = hn::BitCast(Codes64(), hn::TableLookupBytes(hn::Load(Codes(), blocks), order));
+    const auto v64 = hn::BitCast(Codes64(), hn::TableLookupBytes(load_blocks(Codes(), packed, 2 * bits), order));
     const auto v32 = hn::BitCast(Codes32(), unfolded<4 * bits>(Codes64(), v64));
     const auto v16 = hn::BitCast(Codes16(), unfolded<2 * bits>(Codes32(), v32));
     hn::StoreU(hn::BitCast(Codes(), unfolded<bits>(Codes16(), v16)), Codes(), codes);
@@ -118,39 +125,15 @@ HWY_INLINE int64_t unpack_vector(const uint8_t* packed, uint8_t* codes) {
   return code_lanes * bits / 8;
 }
 
+// Both buffers must have packing_slack bytes more than they need.
 template <int bits>
-void pack_all(const uint8_t* codes, int64_t count, uint8_t* out) {
+HWY_INLINE void pack_codes(const uint8_t* codes, int64_t count, uint8_t* out) {
   for (int64_t i = 0; i < count; i += code_lanes) out += pack_vector<bits>(codes + i, out);
 }
 
 template <int bits>
-void unpack_all(const uint8_t* packed, int64_t count, uint8_t* codes) {
+HWY_INLINE void unpack_codes(const uint8_t* packed, int64_t count, uint8_t* codes) {
   for (int64_t i = 0; i < count; i += code_lanes) packed += unpack_vector<bits>(packed, codes + i);
-}
-
-// Both buffers must have packing_slack bytes more than they need.
-inline void pack_codes(int bits, const uint8_t* codes, int64_t count, uint8_t* out) {
-  switch (bits) {
-    case 1: return pack_all<1>(codes, count, out);
-    case 2: return pack_all<2>(codes, count, out);
-    case 3: return pack_all<3>(codes, count, out);
-    case 4: return pack_all<4>(codes, count, out);
-    case 5: return pack_all<5>(codes, count, out);
-    case 6: return pack_all<6>(codes, count, out);
-    default: return pack_all<8>(codes, count, out);
-  }
-}
-
-inline void unpack_codes(int bits, const uint8_t* packed, int64_t count, uint8_t* codes) {
-  switch (bits) {
-    case 1: return unpack_all<1>(packed, count, codes);
-    case 2: return unpack_all<2>(packed, count, codes);
-    case 3: return unpack_all<3>(packed, count, codes);
-    case 4: return unpack_all<4>(packed, count, codes);
-    case 5: return unpack_all<5>(packed, count, codes);
-    case 6: return unpack_all<6>(packed, count, codes);
-    default: return unpack_all<8>(packed, count, codes);
-  }
 }
 
 }  // namespace pippin::HWY_NAMESPACE

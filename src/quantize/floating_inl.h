@@ -6,7 +6,7 @@
 #define PIPPIN_QUANTIZE_FLOATING_INL_H
 #endif
 
-#include "quantize/block_inl.h"
+#include "quantize/range_inl.h"
 #include "quantize/reference.h"
 
 #if PIPPIN_HAS_LANES
@@ -38,39 +38,36 @@ HWY_INLINE WordVector counted(WordVector code, FloatVector a, float limit) {
   return hn::Sub(code, bits_of(hn::VecFromMask(floats, hn::Gt(a, hn::Set(floats, limit)))));
 }
 
-// Nearest E2M1. Between two values Metal takes the even code and keeps the sign of zero; the CPU takes the smaller
-// magnitude, and 0 for -0.
-template <Rounding R>
-HWY_INLINE WordVector e2m1_code(FloatVector v) {
-  constexpr bool even = R == Rounding::metal;
+// Nearest E2M1 number; between two, Metal takes the even code and keeps the sign of zero. Codes count steps of 0.5 up to
+// 2, of 1 from there to 4, of 2 beyond: adding 2^22, 2^23 or 2^24, whose units those are, rounds to them. Of the three
+// counts the least is right.
+HWY_INLINE WordVector e2m1_code_even(FloatVector v) {
   const auto a = hn::Abs(v);
-  auto code = counted(hn::Zero(words), a, 0.25f);
-  code = counted(code, a, even ? 0x1.7ffffep-1f : 0.75f);  // the floats below 0.75, 1.75 and 3.5
-  code = counted(code, a, 1.25f);
-  code = counted(code, a, even ? 0x1.bffffep+0f : 1.75f);
-  code = counted(code, a, 2.5f);
-  code = counted(code, a, even ? 0x1.bffffep+1f : 3.5f);
-  code = counted(code, a, 5.0f);
-  const auto sign = hn::And(hn::ShiftRight<28>(bits_of(v)), hn::Set(words, 8));
-  if constexpr (even) return hn::Or(code, sign);
-  return hn::Or(code, hn::And(sign, bits_of(hn::VecFromMask(floats, hn::Gt(a, hn::Set(floats, 0.25f))))));
+  const auto halves_counted = hn::Sub(bits_of(hn::Add(a, hn::Set(floats, 0x1p22f))), hn::Set(words, 0x4A800000));
+  const auto ones_counted = hn::Sub(bits_of(hn::Add(a, hn::Set(floats, 0x1p23f))), hn::Set(words, 0x4B000000 - 2));
+  const auto twos_counted = hn::Sub(bits_of(hn::Add(a, hn::Set(floats, 0x1p24f))), hn::Set(words, 0x4B800000 - 4));
+  const auto code = hn::Min(hn::Min(halves_counted, ones_counted), hn::Min(twos_counted, hn::Set(words, 7)));
+  return hn::Or(code, hn::And(hn::ShiftRight<28>(bits_of(v)), hn::Set(words, 8)));
 }
 
-// False where a value is not finite.
-template <DType D>
-HWY_INLINE bool find_magnitudes(const QuantizeJob& job, FloatingBlock& block) {
-  const auto* in = static_cast<const typename Lanes<D>::Storage*>(job.values);
-  FiniteCheck check;
-  for (int64_t g = 0; g < job.groups; ++g) {
-    auto greatest = hn::Zero(floats);
-    for (int i = 0; i < job.format.group_size; i += lane_count, in += lane_count) {
-      const auto v = Lanes<D>::load(in);
-      check.see(v);
-      greatest = hn::Max(greatest, hn::Abs(v));
-    }
-    block.greatest.at[g] = hn::GetLane(hn::MaxOfLanes(floats, greatest));
-  }
-  return check.all_finite();
+// Nearest E2M1 number; between two, the CPU takes the smaller magnitude, and it takes 0 for -0.
+HWY_INLINE WordVector e2m1_code_smaller(FloatVector v) {
+  const auto a = hn::Abs(v);
+  auto code = counted(hn::Zero(words), a, 0.25f);
+  const auto is_zero = hn::Eq(code, hn::Zero(words));
+  code = counted(code, a, 0.75f);
+  code = counted(code, a, 1.25f);
+  code = counted(code, a, 1.75f);
+  code = counted(code, a, 2.5f);
+  code = counted(code, a, 3.5f);
+  code = counted(code, a, 5.0f);
+  const auto sign = hn::And(hn::ShiftRight<28>(bits_of(v)), hn::Set(words, 8));
+  return hn::Or(code, hn::IfThenZeroElse(is_zero, sign));
+}
+
+template <Rounding R>
+HWY_INLINE WordVector e2m1_code(FloatVector v) {
+  return R == Rounding::metal ? e2m1_code_even(v) : e2m1_code_smaller(v);
 }
 
 // The biased exponent of the smallest power of two not below x. Below 2^-126 the least E8M0 numbers are 2^-127 and then
@@ -119,57 +116,67 @@ HWY_INLINE bool choose_e4m3(FloatVector fitting, FloatingBlock& block, int64_t i
   return hn::AllTrue(floats, hn::Lt(fitting, hn::Set(floats, R == Rounding::metal ? 0x1p100f : 0x1p16f)));
 }
 
-template <Rounding R, DType D>
-HWY_INLINE bool choose_floating_scales(const QuantizeJob& job, FloatingBlock& block) {
-  const auto most = hn::Set(floats, job.format.bits == 4 ? 6.0f : 448.0f);
+template <Rounding R, DType D, QuantMode M>
+HWY_INLINE bool choose_floating_scales(FloatingBlock& block) {
+  const auto most = hn::Set(floats, M == QuantMode::mxfp8 ? 448.0f : 6.0f);
   bool tame = true;
   for (int64_t i = 0; i < block_groups; i += lane_count) {
     auto fitting = hn::Div(hn::Load(floats, block.greatest.at + i), most);
     if constexpr (R == Rounding::cpu) fitting = Lanes<D>::rounded(fitting);
-    tame &= job.format.mode == QuantMode::nvfp4 ? choose_e4m3<R>(fitting, block, i)
-                                                : choose_power_of_two<R>(fitting, block, i);
+    tame &= M == QuantMode::nvfp4 ? choose_e4m3<R>(fitting, block, i) : choose_power_of_two<R>(fitting, block, i);
   }
   return tame;
 }
 
 template <Rounding R, DType D, QuantMode M>
+HWY_INLINE WordVector floating_code_of(FloatVector v, FloatVector scale, FloatVector inverse) {
+  if constexpr (R == Rounding::cpu && M == QuantMode::nvfp4) {
+    return e2m1_code<R>(Lanes<D>::rounded(hn::Div(v, scale)));
+  } else {
+    // For the CPU's mx modes too: a power of two's inverse is exact, and rounding to the dtype changes only numbers far
+    // below the least code.
+    const auto scaled = hn::Mul(v, inverse);
+    return M == QuantMode::mxfp8 ? e4m3_code(scaled) : e2m1_code<R>(scaled);
+  }
+}
+
+template <Rounding R, DType D, QuantMode M>
 HWY_INLINE void code_floating_groups(const QuantizeJob& job, const FloatingBlock& block, uint8_t* codes) {
+  constexpr int bits = M == QuantMode::mxfp8 ? 8 : 4;
   constexpr int group_size = M == QuantMode::nvfp4 ? 16 : 32;
+  // Values with even and odd index come from twice as many consecutive ones, which must be of one group.
+  constexpr bool even_odd = loads_even_odd<D> && 2 * lane_count <= group_size;
   const auto* in = static_cast<const typename Lanes<D>::Storage*>(job.values);
-  for (int64_t g = 0; g < job.groups; ++g) {
-    const auto scale = hn::Set(floats, block.scale.at[g]);
-    const auto inverse = hn::Set(floats, block.inverse.at[g]);
-    for (int i = 0; i < group_size; i += lane_count, in += lane_count, codes += lane_count) {
-      const auto v = Lanes<D>::load(in);
-      FloatVector scaled;
-      if constexpr (R == Rounding::cpu && M == QuantMode::nvfp4) {
-        scaled = Lanes<D>::rounded(hn::Div(v, scale));
-      } else {
-        // For the CPU's mx modes too: a power of two's inverse is exact, and rounding to the dtype changes only
-        // numbers far below the least code.
-        scaled = hn::Mul(v, inverse);
-      }
-      const auto code = M == QuantMode::mxfp8 ? e4m3_code(scaled) : e2m1_code<R>(scaled);
-      hn::StoreU(hn::TruncateTo(bytes, code), bytes, codes);
+  for (int64_t i = 0; i < job.groups * group_size; i += 2 * lane_count) {
+    const int64_t g = i / group_size;
+    const int64_t h = even_odd ? g : (i + lane_count) / group_size;
+    FloatVector a, b;
+    if constexpr (even_odd) {
+      load_pair<D>(in + i, a, b);
+    } else {
+      a = Lanes<D>::load(in + i);
+      b = Lanes<D>::load(in + i + lane_count);
     }
+    const auto code_a = floating_code_of<R, D, M>(a, hn::Set(floats, block.scale.at[g]), hn::Set(floats, block.inverse.at[g]));
+    const auto code_b = floating_code_of<R, D, M>(b, hn::Set(floats, block.scale.at[h]), hn::Set(floats, block.inverse.at[h]));
+    store_pair<bits, even_odd>(code_a, code_b, codes);
+    codes += 2 * lane_count / codes_a_byte<bits>;
   }
 }
 
 template <Rounding R, DType D, QuantMode M>
 bool quantize_floating_block(const QuantizeJob& job) {
+  constexpr int bits = M == QuantMode::mxfp8 ? 8 : 4;
+  constexpr int group_size = M == QuantMode::nvfp4 ? 16 : 32;
+  // With 16 values to a group an odd number of groups may end in the middle of a pair of vectors.
+  if (job.groups * group_size % (2 * lane_count) != 0) return false;
   FloatingBlock block;
-  if (!find_magnitudes<D>(job, block) || !choose_floating_scales<R, D>(job, block)) return false;
-  std::memcpy(job.scales, block.bytes, static_cast<size_t>(job.groups));
-  if constexpr (M == QuantMode::mxfp8) {
-    code_floating_groups<R, D, M>(job, block, static_cast<uint8_t*>(job.packed));
-  } else {
-    alignas(64) uint8_t codes[most_codes + packing_slack];
-    alignas(64) uint8_t packed[most_codes + packing_slack];
-    const int64_t count = job.groups * job.format.group_size;
-    code_floating_groups<R, D, M>(job, block, codes);
-    pack_codes(4, codes, count, packed);
-    std::memcpy(job.packed, packed, static_cast<size_t>(count / 2));
-  }
+  if (!find_magnitudes<D, group_size>(job, block.greatest)) return false;
+  if (!choose_floating_scales<R, D, M>(block)) return false;
+  copy_groups(block.bytes, job.groups, job.scales);
+  BlockCodes<bits> codes(job.packed);
+  code_floating_groups<R, D, M>(job, block, codes.begin());
+  codes.pack(job.groups * group_size);
   return true;
 }
 
@@ -229,18 +236,14 @@ HWY_INLINE FloatVector e2m1_values(const uint8_t* codes) {
   return hn::Mul(hn::PromoteTo(floats, hn::BitCast(f16, half)), hn::Set(floats, 0x1p14f));
 }
 
-template <DType D>
+template <DType D, int bits>
 bool dequantize_floating_block(const DequantizeJob& job) {
   BlockFloats scales;
   if (!load_scales<D>(job, scales)) return false;
-  const auto [mode, bits, group_size] = job.format;
-  alignas(64) uint8_t codes[most_codes + packing_slack];
-  alignas(64) uint8_t packed[most_codes + packing_slack];
-  const int64_t count = job.groups * group_size;
-  std::memcpy(bits == 4 ? packed : codes, job.packed, static_cast<size_t>(count * bits / 8));
-  if (bits == 4) unpack_codes(4, packed, count, codes);
+  const int group_size = job.format.group_size;
+  alignas(64) uint8_t unpacked[most_codes + packing_slack];
+  const uint8_t* code = unpacked_codes<bits>(job.packed, job.groups * group_size, unpacked);
   auto* out = static_cast<typename Lanes<D>::Storage*>(job.out);
-  const uint8_t* code = codes;
   for (int64_t g = 0; g < job.groups; ++g) {
     const auto scale = hn::Set(floats, scales.at[g]);
     for (int i = 0; i < group_size; i += lane_count, code += lane_count, out += lane_count) {
@@ -251,11 +254,18 @@ bool dequantize_floating_block(const DequantizeJob& job) {
   return true;
 }
 
+template <DType D>
+void dequantize_floating_to(const DequantizeJob& job) {
+  constexpr auto reference = reference_dequantize_floating;
+  return job.format.bits == 4 ? for_each_block(job, dequantize_floating_block<D, 4>, reference)
+                              : for_each_block(job, dequantize_floating_block<D, 8>, reference);
+}
+
 void dequantize_floating(const DequantizeJob& job) {
   switch (job.out_dtype) {
-    case DType::F32: return for_each_block(job, dequantize_floating_block<DType::F32>, reference_dequantize_floating);
-    case DType::F16: return for_each_block(job, dequantize_floating_block<DType::F16>, reference_dequantize_floating);
-    case DType::BF16: return for_each_block(job, dequantize_floating_block<DType::BF16>, reference_dequantize_floating);
+    case DType::F32: return dequantize_floating_to<DType::F32>(job);
+    case DType::F16: return dequantize_floating_to<DType::F16>(job);
+    case DType::BF16: return dequantize_floating_to<DType::BF16>(job);
     default: return;
   }
 }
