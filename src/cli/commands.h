@@ -1,0 +1,33 @@
+// The subcommands: each adds itself to the application and gives what runs it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "pippin/error.h"
+
+namespace pippin::cli {
+
+// Options that every subcommand has.
+struct Common {
+  bool json = false;
+  bool quiet = false;
+  std::vector<std::string> command_line;  // the arguments, with the program first
+};
+
+// Runs after parsing; gives the exit status, or an error that the application prints.
+using Run = std::function<Result<int>()>;
+
+Run add_convert(CLI::App& app, const std::shared_ptr<Common>& common);
+Run add_verify(CLI::App& app, const std::shared_ptr<Common>& common);
+Run add_architectures(CLI::App& app, const std::shared_ptr<Common>& common);
+Run add_completions(CLI::App& app, const std::shared_ptr<Common>& common);
+
+// Adds --json and --quiet.
+void add_common_flags(CLI::App& command, const std::shared_ptr<Common>& common);
+
+}  // namespace pippin::cli

@@ -1,0 +1,36 @@
+// Progress of a long run: a line that renews itself on a terminal, or JSON lines for machines, or nothing.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace pippin::cli {
+
+enum class ProgressStyle : uint8_t { none, line, json };
+
+// "auto": a line on a terminal, else nothing. Also "line", "json", "none".
+ProgressStyle progress_style(const std::string& asked, bool quiet);
+
+// Writes to the error stream. Nothing appears in the first half second, so short runs stay silent on a terminal.
+class ProgressLine {
+ public:
+  ProgressLine(ProgressStyle style, std::string what) : style_(style), what_(std::move(what)) {}
+  ~ProgressLine();
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+
+  void show(uint64_t done, uint64_t total);
+  void clear();
+
+ private:
+  [[nodiscard]] double seconds() const;
+
+  ProgressStyle style_;
+  std::string what_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  double last_shown_ = -1;
+  bool visible_ = false;
+};
+
+}  // namespace pippin::cli
