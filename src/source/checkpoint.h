@@ -27,9 +27,10 @@ struct TensorInfo {
   uint64_t size;    // bytes
 };
 
-// Which weight files of a folder count where there is no index. An index always wins.
+// Which weight files of a folder count where there is no index. Where there is one, its files count and no others.
+// Adapters (adapter*, model_adapter*) never do.
 enum class FileSelection {
-  mlx_lm,   // model*.safetensors
+  mlx_lm,   // model*.safetensors, or else the one file that there is; consolidated* not even where an index names it
   mlx_vlm,  // *.safetensors but *consolidated.safetensors
 };
 

@@ -29,10 +29,8 @@ size_t sequence_length(std::string_view text) {
   return 0;
 }
 
-}  // namespace
-
-std::string in_quotes(std::string_view text) {
-  std::string out = "\"";
+// Appends what fits, escaped, and gives how many bytes of the text that were.
+size_t append_escaped(std::string_view text, std::string& out) {
   size_t at = 0;
   while (at < text.size() && out.size() <= longest) {
     const auto byte = static_cast<unsigned char>(text[at]);
@@ -45,9 +43,25 @@ std::string in_quotes(std::string_view text) {
       at += length;
     }
   }
-  out += '"';
-  if (at < text.size()) out += fmt::format("... ({} bytes)", text.size());
+  return at;
+}
+
+std::string escaped(std::string_view text, std::string_view quote) {
+  std::string out(quote);
+  const size_t shown = append_escaped(text, out);
+  out += quote;
+  if (shown < text.size()) out += fmt::format("... ({} bytes)", text.size());
   return out;
+}
+
+}  // namespace
+
+std::string in_quotes(std::string_view text) {
+  return escaped(text, "\"");
+}
+
+std::string printable(std::string_view text) {
+  return escaped(text, "");
 }
 
 }  // namespace pippin

@@ -10,4 +10,7 @@ namespace pippin {
 // 120 bytes: names in a broken file may be megabytes long.
 std::string in_quotes(std::string_view text);
 
+// The same without quotes, for names of files.
+std::string printable(std::string_view text);
+
 }  // namespace pippin

@@ -45,7 +45,8 @@ class HeaderReader {
       return bad_header("a safetensors header is a JSON object",
                         fmt::format("{}: the header is another JSON value", where_));
     }
-    std::unordered_set<std::string_view> names;
+    std::unordered_set<std::string_view> names(object.size());
+    header_.entries.reserve(object.size());
     for (const auto field : object) {
       if (!names.insert(field.key).second) {
         return bad_header("a tensor's name stands once in a header",
@@ -172,7 +173,7 @@ class HeaderReader {
   }
 
   Status read_offsets(std::string_view name, dom::element value, SafetensorsEntry& entry) const {
-    const std::string rule = "data_offsets are two integers, begin and end, with begin <= end";
+    constexpr const char* rule = "data_offsets are two integers, begin and end, with begin <= end";
     dom::array array;
     if (value.get(array) != simdjson::SUCCESS || array.size() != 2) {
       return bad_header(rule, fmt::format("{} has data_offsets {}", at(name), short_text(value)));
@@ -209,9 +210,10 @@ class HeaderReader {
   // Sorts the entries by place and checks that they cover the data without gap or overlap.
   Status finish() {
     auto& entries = header_.entries;
-    std::ranges::sort(entries, [](const auto& a, const auto& b) {
+    const auto before_in_file = [](const auto& a, const auto& b) {
       return std::tie(a.offset, a.size, a.name) < std::tie(b.offset, b.size, b.name);
-    });
+    };
+    if (!std::ranges::is_sorted(entries, before_in_file)) std::ranges::sort(entries, before_in_file);
     uint64_t covered = 0;
     const SafetensorsEntry* before = nullptr;
     for (auto& entry : entries) {

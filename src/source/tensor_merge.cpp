@@ -110,7 +110,8 @@ class Merger {
       const TensorInfo* found = find_in(merged, row.tensor);
       if (found && found->file == row.file) continue;
       if (++count > longest_list) continue;
-      std::string detail = fmt::format("{} is not in {}", in_quotes(row.tensor), chosen_.index->files[row.file]);
+      std::string detail =
+          fmt::format("{} is not in {}", in_quotes(row.tensor), printable(chosen_.index->files[row.file]));
       if (found) detail += fmt::format(", but in {}", base_name(*files_[found->file]));
       details.push_back(std::move(detail));
     }

@@ -1,13 +1,14 @@
 #include "source/weight_files.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <map>
 #include <set>
 #include <system_error>
+
+#include "source/quoted_text.h"
 
 namespace pippin {
 namespace {
@@ -60,14 +61,16 @@ bool selected(std::string_view name, FileSelection selection) {
 // "a, b and 3 more"
 std::string list_of(const Names& names) {
   constexpr size_t shown = 4;
-  if (names.size() <= shown) return fmt::format("{}", fmt::join(names, ", "));
-  return fmt::format("{} and {} more", fmt::join(names.begin(), names.begin() + shown, ", "), names.size() - shown);
+  std::string list;
+  for (size_t i = 0; i < std::min(shown, names.size()); ++i) list += (i > 0 ? ", " : "") + printable(names[i]);
+  if (names.size() > shown) list += fmt::format(" and {} more", names.size() - shown);
+  return list;
 }
 
 Names cut(const Names& names) {
-  if (names.size() <= longest_list) return names;
-  Names kept(names.begin(), names.begin() + longest_list);
-  kept.push_back(fmt::format("and {} more", names.size() - longest_list));
+  Names kept;
+  for (size_t i = 0; i < std::min(longest_list, names.size()); ++i) kept.push_back(printable(names[i]));
+  if (names.size() > longest_list) kept.push_back(fmt::format("and {} more", names.size() - longest_list));
   return kept;
 }
 
@@ -149,7 +152,8 @@ Result<Names> choose_by_name(const std::filesystem::path& folder, FileSelection 
         filtered(present, [](const auto& name) { return !is_adapter(name) && !is_consolidated(name); });
     if (candidates.size() != 1) return no_weights(folder, names, present);
     chosen = candidates;
-    warnings.push_back(fmt::format("the weights are in {}, as there is no model*.safetensors", chosen.front()));
+    warnings.push_back(
+        fmt::format("the weights are in {}, as there is no model*.safetensors", printable(chosen.front())));
   }
   warn_of_left_out(present, chosen, "as their names are not those of a model's weights", warnings);
   return chosen;

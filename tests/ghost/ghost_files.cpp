@@ -4,6 +4,8 @@
 #include <fstream>
 #include <numeric>
 #include <stdexcept>
+#include <string_view>
+#include <unordered_map>
 
 #include "ghost/ghost.h"
 #include "ghost/ghost_values.h"
@@ -77,15 +79,19 @@ void write_values(std::ofstream& out, const GhostTensor& tensor) {
 
 void write_index(const std::vector<GhostFile>& files, const fs::path& folder) {
   uint64_t total = 0;
-  std::vector<std::pair<std::string, std::string>> rows;
+  Json weight_map = Json::object();
+  auto& rows = weight_map.get_ref<Json::object_t&>();  // its operator[] walks over all rows
+  std::unordered_map<std::string_view, size_t> places;
   for (const auto& file : files) {
     for (const auto& tensor : file.tensors) {
       total += tensor.size;
-      rows.emplace_back(tensor.name, file.name);
+      const auto [place, is_new] = places.try_emplace(tensor.name, rows.size());
+      if (is_new)
+        rows.emplace_back(tensor.name, file.name);
+      else
+        rows.begin()[static_cast<std::ptrdiff_t>(place->second)].second = file.name;
     }
   }
-  Json weight_map = Json::object();
-  for (const auto& [tensor, file] : rows) weight_map[tensor] = file;
   write_text(folder / "model.safetensors.index.json",
              indented({{"metadata", {{"total_size", total}}}, {"weight_map", std::move(weight_map)}}));
 }

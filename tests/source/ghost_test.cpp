@@ -70,6 +70,8 @@ struct Fill {
 
 const Fill fills[] = {
     {"BF16", R"({"fill": "const", "value": 1e-06})", "863586358635863586358635"},
+    {"BF16", R"({"fill": "const", "value": 257})", "804380438043804380438043"},
+    {"BF16", R"({"fill": "const", "value": 259})", "824382438243824382438243"},
     {"F16", R"({"fill": "const", "value": 0.1})", "662e662e662e662e662e662e"},
     {"F16", R"({"fill": "const", "value": 65519.0})", "ff7bff7bff7bff7bff7bff7b"},
     {"F16", R"({"fill": "const", "value": 65520.0})", "007c007c007c007c007c007c"},

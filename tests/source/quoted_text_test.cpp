@@ -16,6 +16,11 @@ TEST(QuotedText, EscapesWhatATerminalOrJsonCannotTake) {
   EXPECT_EQ(in_quotes("\xE2\x82"), R"("\xe2\x82")");                  // cut at the end
 }
 
+TEST(QuotedText, NamesOfFilesStandWithoutQuotes) {
+  EXPECT_EQ(printable("model.safetensors"), "model.safetensors");
+  EXPECT_EQ(printable("a\x1b[2J\xff"), R"(a\x1b[2J\xff)");
+}
+
 TEST(QuotedText, CutsLongText) {
   EXPECT_EQ(in_quotes(std::string(5000, 'n')), "\"" + std::string(120, 'n') + "\"... (5000 bytes)");
 }
