@@ -11,9 +11,10 @@ namespace {
 using Lines = std::vector<std::string>;
 
 std::string_view trimmed(std::string_view text) {
-  const auto begin = text.find_first_not_of(" \t");
+  constexpr std::string_view space = " \t\n";
+  const auto begin = text.find_first_not_of(space);
   if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+  return text.substr(begin, text.find_last_not_of(space) - begin + 1);
 }
 
 Lines lines_of(std::string_view text) {
@@ -89,7 +90,7 @@ std::optional<FlowList> flow_list_of(std::string_view text) {
     const char c = text[place];
     if (quote) {
       if (c == quote) quote = 0;
-    } else if (c == '"' || c == '\'') {
+    } else if ((c == '"' || c == '\'') && trimmed(text.substr(begin, place - begin)).empty()) {
       quote = c;
     } else if (c == '[' || c == '{' || c == '#') {
       return std::nullopt;
@@ -125,10 +126,11 @@ std::optional<Lines> block_list_with(const Lines& lines, std::string_view value)
   if (lines.empty() || !is_blank_or_comment(after_key(lines[0]))) return std::nullopt;
   const auto first = std::find_if_not(lines.begin() + 1, lines.end(), is_blank_or_comment);
   if (first == lines.end() || !is_item(*first)) return std::nullopt;
+  const size_t indent = first->find('-');
   for (auto line = first; line != lines.end(); ++line)
-    if (is_item(*line) && unquoted(trimmed(*line).substr(1)) == value) return lines;
+    if (is_item(*line) && line->find('-') == indent && unquoted(trimmed(*line).substr(1)) == value) return lines;
   Lines longer = lines;
-  longer.push_back(first->substr(0, first->find('-')) + "- " + yaml_scalar(value));
+  longer.push_back(std::string(indent, ' ') + "- " + yaml_scalar(value));
   return longer;
 }
 

@@ -167,6 +167,13 @@ TEST_F(WrittenTest, ConfigThatTellsLoadersTheWrongFormat) {
   EXPECT_THAT(differences(), ElementsAre("config.json: quantization and quantization_config differ"));
 }
 
+TEST_F(WrittenTest, LayersThatDequantizeCannotUndoAreNotDeclared) {
+  folder.write("config.json", R"({"hidden_size": 64})");
+  plan.config = Json::parse(R"({"hidden_size": 64})");
+  plan.packed_undeclared = true;
+  EXPECT_THAT(differences(), IsEmpty());
+}
+
 TEST_F(WrittenTest, LongListsAreCutAndCounted) {
   for (int number = 100; number < 125; ++number) folder.write(std::to_string(number) + ".safetensors");
   const auto status = check_written(plan, folder.path());
