@@ -56,17 +56,19 @@ template <DType D>
 void quantize_groups(const QuantizeJob& job) {
   using Storage = typename Element<D>::Storage;
   const auto [mode, bits, group_size] = job.format;
+  const Storage* group = static_cast<const Storage*>(job.values);
   CodeWriter codes(job.packed, bits);
-  for (int64_t g = 0; g < job.groups; ++g) {
-    const auto value = [&](int i) { return Element<D>::load(read_at<Storage>(job.values, g * group_size + i)); };
-    float greatest = 0;
-    for (int i = 0; i < group_size; ++i) greatest = std::fmax(greatest, std::abs(value(i)));
+  for (int64_t g = 0; g < job.groups; ++g, group += group_size) {
+    float greatest = 0;  // fmax() passes over NaN
+    for (int i = 0; i < group_size; ++i) {
+      greatest = std::fmax(greatest, std::abs(Element<D>::load(read_at<Storage>(group, i))));
+    }
     const float fitting = greatest / (bits == 4 ? 6.0f : 448.0f);
     const Scale scale = mode == QuantMode::nvfp4 ? e4m3(fitting) : power_of_two(fitting);
     write_at(job.scales, g, scale.byte);
     const float inverse = scale.value == 0 ? 0.0f : 1.0f / scale.value;
     for (int i = 0; i < group_size; ++i) {
-      const float scaled = multiply(value(i), inverse);
+      const float scaled = multiply(Element<D>::load(read_at<Storage>(group, i)), inverse);
       codes.put(bits == 4 ? e2m1_code(scaled) : float_to_e4m3(scaled));
     }
   }

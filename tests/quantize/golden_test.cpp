@@ -21,7 +21,8 @@ QuantFormat format_of(const json& golden) {
 std::string title(const json& golden, const char* isa) {
   std::string text = isa;
   for (const auto& [key, value] : golden.items()) {
-    if (value.is_number() || (value.is_string() && value.get<std::string>().size() < 20)) text += " " + value.dump();
+    const std::string shown = value.dump();
+    if (shown.size() < 20) text.append(" ").append(shown);
   }
   return text;
 }
@@ -64,7 +65,8 @@ TEST(Golden, Quantize) {
     for (const json& golden : goldens["cases"]) {
       const QuantFormat format = format_of(golden);
       const std::string values = input_of(goldens, golden);
-      QuantizeJob job{format, Rounding::cpu, *dtype_of(golden["dtype"].get<std::string>()), values.data(), 512 / format.group_size, {}, {}, {}};
+      const DType dtype = *dtype_of(golden["dtype"].get<std::string>());
+      QuantizeJob job{format, Rounding::cpu, dtype, values.data(), 512 / format.group_size, {}, {}, {}};
       ASSERT_EQ(quantized(kernels, job), decoded(golden["cpu"])) << title(golden, kernels.isa);
       job.rounding = Rounding::metal;
       const json& metal = golden.contains("metal") ? golden["metal"] : golden["cpu"];
