@@ -82,6 +82,23 @@ struct ChildBox {
     rescale_last(result, op.format.group_size, 1);
     return result;
   }
+  Box operator()(const Norm& op) const {
+    Box result = box;
+    result.lo[op.axis] = 0;
+    result.hi[op.axis] = recipe.inputs[0]->shape[static_cast<size_t>(op.axis)];
+    return result;
+  }
+  Box operator()(const Exponent&) const { return box; }
+  Box operator()(const UnpackCodes& op) const {
+    Box result = box;
+    rescale_last(result, op.bits, 32);
+    return result;
+  }
+  Box operator()(const PackCodes& op) const {
+    Box result = box;
+    rescale_last(result, 32, op.bits);
+    return result;
+  }
 };
 
 }  // namespace

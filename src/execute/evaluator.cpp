@@ -1,10 +1,12 @@
 #include "execute/evaluator.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "execute/arithmetic.h"
 #include "execute/child_box.h"
+#include "execute/codes.h"
 #include "execute/fp8_blocks.h"
 #include "execute/nonfinite.h"
 #include "execute/reshape_groups.h"
@@ -50,6 +52,10 @@ struct Operation {
   Status operator()(const DequantizeBlocks&) const;
   Status operator()(const Dequantize& op) const;
   Status operator()(const QuantizePart& op) const;
+  Status operator()(const Norm& op) const;
+  Status operator()(const Exponent&) const;
+  Status operator()(const UnpackCodes& op) const;
+  Status operator()(const PackCodes&) const;
 
  private:
   [[nodiscard]] Status input(size_t number, const Box& part, std::byte* target) const {
@@ -67,6 +73,8 @@ struct Operation {
 
   [[nodiscard]] Status move_tile(const Transpose& op, const Box& tile, const Box& input_box) const;
   [[nodiscard]] Status gather_columns(const std::byte* from, int64_t row_bytes, int64_t skip_bytes) const;
+  // Adds the squares of the box's input along the axis to `sums`, piece by piece.
+  [[nodiscard]] Status add_squares(const Norm& op, const Box& part, float* sums) const;
   // The gate: what comes out of an operation on finite values is finite.
   Status check_result(int64_t before, const std::byte* input_values) const;
 };
@@ -352,6 +360,89 @@ Status Operation::operator()(const QuantizePart& op) const {
   }
   const Scratch::Lease& part = op.part == QuantizePart::Part::scales ? scales : biases;
   return gather_columns(part.data(), row.groups * size, (box.lo[last] - first_group) * size);
+}
+
+Status Operation::add_squares(const Norm& op, const Box& part, float* sums) const {
+  const Recipe& values = *recipe.inputs[0];
+  Box from = child_box(recipe, 0, part);
+  const int64_t length = from.hi[op.axis];
+  const int64_t inner = from.count_from(op.axis + 1);
+  const int64_t outer = part.count() / std::max<int64_t>(1, inner);
+  const int64_t step_bytes = outer * inner * static_cast<int64_t>(sizeof(float));
+  const int64_t steps = std::clamp<int64_t>(static_cast<int64_t>(evaluator.buffer_limit_) / std::max<int64_t>(1, step_bytes), 1, length);
+  for (int64_t at = 0; at < length; at += steps) {
+    from.lo[op.axis] = at;
+    from.hi[op.axis] = std::min(at + steps, length);
+    const Scratch::Lease buffer = evaluator.scratch_.take(bytes_of(values, from));
+    PIPPIN_CHECK(input(0, from, buffer.data()));
+    const auto* value = reinterpret_cast<const float*>(buffer.data());
+    for (int64_t o = 0; o < outer; ++o) {
+      for (int64_t k = from.lo[op.axis]; k < from.hi[op.axis]; ++k) {
+        for (int64_t i = 0; i < inner; ++i, ++value) sums[o * inner + i] += *value * *value;
+      }
+    }
+  }
+  return {};
+}
+
+Status Operation::operator()(const Norm& op) const {
+  constexpr int64_t kept_whole = 1 << 20;  // norms
+  auto* results = reinterpret_cast<float*>(out);
+  const bool columns = op.axis + 1 < box.rank && element_count(recipe.shape) <= kept_whole;
+  if (!columns) {
+    std::fill_n(results, box.count(), 0.0F);
+    PIPPIN_CHECK(add_squares(op, box, results));
+    for (int64_t i = 0; i < box.count(); ++i) results[i] = std::sqrt(results[i]);
+    return {};
+  }
+  // Each block of rows needs the norms of all columns, which take the whole input: computed once.
+  auto [whole, is_new] = evaluator.norms_.try_emplace(&recipe);
+  if (is_new) {
+    whole->second.assign(static_cast<size_t>(element_count(recipe.shape)), 0.0F);
+    PIPPIN_CHECK(add_squares(op, whole_box(recipe.shape), whole->second.data()));
+    for (float& sum : whole->second) sum = std::sqrt(sum);
+  }
+  StridedCopy copy;
+  copy.element = sizeof(float);
+  const Strides from_strides = dense_strides(recipe.shape);
+  const Strides to_strides = dense_strides(box);
+  for (int k = 0; k < box.rank; k++) copy.add_axis(box.extent(k), from_strides[k], to_strides[k]);
+  copy_strided(copy, reinterpret_cast<const std::byte*>(whole->second.data() + first_index(box, from_strides)), out);
+  return {};
+}
+
+Status Operation::operator()(const Exponent&) const {
+  const size_t buffer_bytes = static_cast<size_t>(box.count()) * sizeof(float);
+  if (too_much(buffer_bytes)) return in_halves();
+  const Scratch::Lease buffer = evaluator.scratch_.take(buffer_bytes);
+  PIPPIN_CHECK(input(0, box, buffer.data()));
+  exponents(reinterpret_cast<const uint32_t*>(buffer.data()), box.count(), reinterpret_cast<uint8_t*>(out));
+  return {};
+}
+
+Status Operation::operator()(const UnpackCodes& op) const {
+  const Box from = child_box(recipe, 0, box);
+  const int last = box.rank - 1;
+  const size_t word_bytes = static_cast<size_t>(from.count()) * sizeof(uint32_t);
+  const int64_t row_codes = from.extent(last) * (32 / op.bits);
+  const size_t code_bytes = static_cast<size_t>(box.count() / box.extent(last) * row_codes);
+  if (too_much(word_bytes + code_bytes)) return in_halves();
+  const Scratch::Lease words = evaluator.scratch_.take(word_bytes);
+  PIPPIN_CHECK(input(0, from, words.data()));
+  const Scratch::Lease codes = evaluator.scratch_.take(code_bytes);
+  unpack_words(reinterpret_cast<const uint32_t*>(words.data()), from.count(), op.bits, op.awq,
+               reinterpret_cast<uint8_t*>(codes.data()));
+  return gather_columns(codes.data(), row_codes, box.lo[last] - from.lo[last] * (32 / op.bits));
+}
+
+Status Operation::operator()(const PackCodes& op) const {
+  const Box from = child_box(recipe, 0, box);
+  const size_t code_bytes = static_cast<size_t>(from.count());
+  if (too_much(code_bytes)) return in_halves();
+  const Scratch::Lease codes = evaluator.scratch_.take(code_bytes);
+  PIPPIN_CHECK(input(0, from, codes.data()));
+  pack_words(reinterpret_cast<const uint8_t*>(codes.data()), box.count(), op.bits, reinterpret_cast<uint32_t*>(out));
+  return {};
 }
 
 Status Evaluator::evaluate(const Recipe& recipe, const Box& box, std::byte* out) {

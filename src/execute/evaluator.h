@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
+#include <vector>
 
 #include "execute/box.h"
 #include "execute/scratch.h"
@@ -36,6 +38,7 @@ class Evaluator {
 
  private:
   friend struct Operation;
+  std::map<const Recipe*, std::vector<float>> norms_;  // whole, where every block needs them: columns of a matrix
 
   EvaluationSettings settings_;
   Scratch scratch_;

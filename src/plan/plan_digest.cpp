@@ -56,6 +56,10 @@ struct AddOperation {
     digest.add(op.format);
     digest.add(static_cast<uint64_t>(op.part));
   }
+  void operator()(const Norm& op) const { digest.add(static_cast<uint64_t>(op.axis)); }
+  void operator()(const Exponent&) const {}
+  void operator()(const UnpackCodes& op) const { digest.add(Shape{op.bits, op.awq ? 1 : 0}); }
+  void operator()(const PackCodes& op) const { digest.add(static_cast<uint64_t>(op.bits)); }
 };
 
 // Recipes share parts; each is digested once.

@@ -53,6 +53,12 @@ struct OperationText {
                                                                : "biases";
     return fmt::format("quantize({}, {})", quant_text(op.format), part);
   }
+  std::string operator()(const Norm& op) const { return fmt::format("norm({})", op.axis); }
+  std::string operator()(const Exponent&) const { return "exponent"; }
+  std::string operator()(const UnpackCodes& op) const {
+    return fmt::format("unpack({} bits{})", op.bits, op.awq ? ", AWQ order" : "");
+  }
+  std::string operator()(const PackCodes& op) const { return fmt::format("pack({} bits)", op.bits); }
 };
 
 constexpr size_t listed_inputs = 4;  // of a stack of hundreds of experts, the first and the last tell enough

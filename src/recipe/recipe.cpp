@@ -245,6 +245,49 @@ Result<RecipePtr> quantize_part(const QuantFormat& format, RecipePtr dense, Quan
   return make(QuantizePart{format, part}, dtype, std::move(shape), {std::move(dense)});
 }
 
+Result<RecipePtr> norm(RecipePtr input, int axis) {
+  if (input->dtype != DType::F32 || axis < 0 || axis >= rank_of(input))
+    return misfit("a norm is taken of F32 along an axis", fmt::format("{} along axis {}", text_of(*input), axis));
+  Shape shape = input->shape;
+  shape[static_cast<size_t>(axis)] = 1;
+  return make(Norm{axis}, DType::F32, std::move(shape), {std::move(input)});
+}
+
+Result<RecipePtr> repeat(const RecipePtr& input, int axis, int64_t times) {
+  constexpr int64_t most = 4096;
+  if (axis < 0 || axis >= rank_of(input) || times < 1 || times > most)
+    return misfit("a repeat names an axis and a number", fmt::format("{} {} times along axis {}", text_of(*input), times, axis));
+  PIPPIN_TRY(RecipePtr stacked, stack(std::vector<RecipePtr>(static_cast<size_t>(times), input), axis + 1));
+  Shape shape = input->shape;
+  shape[static_cast<size_t>(axis)] *= times;
+  return reshape(std::move(stacked), std::move(shape));
+}
+
+Result<RecipePtr> exponent(RecipePtr input) {
+  if (input->dtype != DType::F32) return misfit("an exponent is taken of F32", text_of(*input));
+  Shape shape = input->shape;
+  return make(Exponent{}, DType::U8, std::move(shape), {std::move(input)});
+}
+
+Result<RecipePtr> unpack_codes(RecipePtr words, int bits, bool awq) {
+  const bool known = bits == 2 || bits == 4 || bits == 8;
+  if ((words->dtype != DType::U32 && words->dtype != DType::I32) || !known || (awq && bits != 4) || words->shape.empty())
+    return misfit("codes of 2, 4 or 8 bits are packed in 32-bit words", fmt::format("{}, {} bits", text_of(*words), bits));
+  Shape shape = words->shape;
+  if (__builtin_mul_overflow(shape.back(), int64_t{32 / bits}, &shape.back()) || !checked_element_count(shape))
+    return misfit("a shape fits 63 bits", text_of(*words));
+  return make(UnpackCodes{bits, awq}, DType::U8, std::move(shape), {std::move(words)});
+}
+
+Result<RecipePtr> pack_codes(RecipePtr codes, int bits) {
+  const bool known = bits == 2 || bits == 4 || bits == 8;
+  if (codes->dtype != DType::U8 || !known || codes->shape.empty() || codes->shape.back() % (32 / bits) != 0)
+    return misfit("codes of 2, 4 or 8 bits fill whole words", fmt::format("{}, {} bits", text_of(*codes), bits));
+  Shape shape = codes->shape;
+  shape.back() = shape.back() * bits / 32;
+  return make(PackCodes{bits}, DType::U32, std::move(shape), {std::move(codes)});
+}
+
 uint64_t byte_size(const Recipe& recipe) {
   return static_cast<uint64_t>(element_count(recipe.shape)) * size_of(recipe.dtype);
 }

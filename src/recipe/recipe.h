@@ -39,8 +39,17 @@ struct Dequantize { QuantFormat format; };
 // One of the results of mx.quantize on a dense input. The planner joins the parts of one input into one job.
 struct QuantizePart { QuantFormat format; enum class Part : uint8_t { weight, scales, biases } part; };
 
+// The L2 norm along an axis, which stays with length 1; F32. The sum of squares runs one by one, in order, in float32.
+struct Norm { int axis; };
+// Of an F32 input the exponent field as U8: log2 + 127 of a power of two, which is an E8M0 scale.
+struct Exponent {};
+// Codes of `bits` (2, 4 or 8) out of U32 words, as U8; the last dimension grows. AWQ orders its 4-bit codes 0 2 4 6 1 3 5 7.
+struct UnpackCodes { int bits; bool awq; };
+// U8 codes below 2^bits into U32 words, as MLX packs them: a little-endian bit stream along the last dimension.
+struct PackCodes { int bits; };
+
 using RecipeOp = std::variant<FromSource, Constant, Slice, Concat, Transpose, Reshape, View, Cast, Arithmetic,
-                              DequantizeBlocks, Dequantize, QuantizePart>;
+                              DequantizeBlocks, Dequantize, QuantizePart, Norm, Exponent, UnpackCodes, PackCodes>;
 
 struct Recipe {
   RecipeOp op;
@@ -66,6 +75,12 @@ Result<RecipePtr> dequantize_blocks(RecipePtr weight, RecipePtr scale, int64_t b
                                     DType dtype);
 Result<RecipePtr> dequantize(const QuantFormat& format, RecipePtr packed, RecipePtr scales, RecipePtr biases, DType dtype);
 Result<RecipePtr> quantize_part(const QuantFormat& format, RecipePtr dense, QuantizePart::Part part);
+
+Result<RecipePtr> norm(RecipePtr input, int axis);
+Result<RecipePtr> repeat(const RecipePtr& input, int axis, int64_t times);  // each element `times` times in a row
+Result<RecipePtr> exponent(RecipePtr input);
+Result<RecipePtr> unpack_codes(RecipePtr words, int bits, bool awq);
+Result<RecipePtr> pack_codes(RecipePtr codes, int bits);
 
 // Bytes of the result.
 uint64_t byte_size(const Recipe& recipe);

@@ -88,6 +88,7 @@ class Evaluator {
     PIPPIN_TRY(Value object, value(*node.children[0]));
     PIPPIN_TRY(Value key, value(*node.children[1]));
     if (object.is_null()) return Value(nullptr);
+    if (object.is_string()) object = characters(object);
     if (object.is_object() && key.is_string()) {
       const auto found = object.find(key.get_ref<const std::string&>());
       return found == object.end() ? Value(nullptr) : *found;
@@ -106,6 +107,7 @@ class Evaluator {
     PIPPIN_TRY(Value object, value(*node.children[0]));
     PIPPIN_TRY(Value begin, value(*node.children[1]));
     PIPPIN_TRY(Value end, value(*node.children[2]));
+    if (object.is_string()) object = characters(object);
     if (!object.is_array()) return error("cannot slice what is no list");
     const auto size = static_cast<int64_t>(object.size());
     const auto bound = [size](const Value& bound_value, int64_t otherwise) {
@@ -157,6 +159,8 @@ class Evaluator {
     }
     return result;
   }
+
+  static Value characters(const Value& text) { return **call_function("list", {text}); }
 
   const Environment& environment_;
   const Expression& expression_;

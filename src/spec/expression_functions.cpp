@@ -180,6 +180,15 @@ Computed affix(const Arguments& a, bool front) {
   return Value(front ? text.starts_with(part) : text.ends_with(part));
 }
 
+// The characters of a string; a list is itself.
+Computed list_of(const Arguments& a) {
+  if (a[0].is_array()) return a[0];
+  if (!a[0].is_string()) return wrong(fmt::format("{} is no string and no list", a[0].dump()));
+  Value result = Value::array();
+  for (const char c : a[0].get_ref<const std::string&>()) result.push_back(std::string(1, c));
+  return result;
+}
+
 Computed lower(const Arguments& a) {
   if (!a[0].is_string()) return wrong("lower needs a string");
   std::string text = a[0];
@@ -260,6 +269,7 @@ constexpr std::array functions{
     FunctionRow{"starts", 2, 2, [](const Arguments& a) { return affix(a, true); }},
     FunctionRow{"ends", 2, 2, [](const Arguments& a) { return affix(a, false); }},
     FunctionRow{"lower", 1, 1, lower},
+    FunctionRow{"list", 1, 1, list_of},
     FunctionRow{"get", 3, 3, get},
     FunctionRow{"is_list", 1, 1, [](const Arguments& a) { return Computed(Value(a[0].is_array())); }},
     FunctionRow{"is_string", 1, 1, [](const Arguments& a) { return Computed(Value(a[0].is_string())); }},

@@ -42,6 +42,7 @@ struct ModuleEntry {
 // Modules of the MLX model; in the order of the file.
 struct ModuleGroup {
   std::string name;
+  std::string after;  // the group that it stands behind in the model; empty: where the file has it
   std::vector<Loop> loops;
   std::optional<Expression> condition;
   NameTemplate at;

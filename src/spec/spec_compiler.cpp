@@ -1,4 +1,4 @@
-#include <array>
+#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -148,6 +148,23 @@ class Compiler {
       PIPPIN_TRY(ModuleGroup compiled, module_group(name, group));
       spec_.modules.push_back(std::move(compiled));
     }
+    return put_in_order();
+  }
+
+  // A group with `after` moves behind the group of that name, or behind those that have moved there before.
+  Status put_in_order() {
+    std::vector<ModuleGroup> ordered;
+    std::vector<ModuleGroup> moving;
+    for (auto& group : spec_.modules) (group.after.empty() ? ordered : moving).push_back(std::move(group));
+    for (auto& group : moving) {
+      const auto named = [&group](const ModuleGroup& other) { return other.name == group.after; };
+      auto place = std::find_if(ordered.begin(), ordered.end(), named);
+      if (place == ordered.end()) return bad("modules." + group.name + ".after", "after names a group of modules that stands in the file");
+      do ++place;
+      while (place != ordered.end() && place->after == group.after);
+      ordered.insert(place, std::move(group));
+    }
+    spec_.modules = std::move(ordered);
     return {};
   }
 
@@ -169,6 +186,8 @@ class Compiler {
       } else if (key == "at") {
         PIPPIN_TRY(std::string path, text(value, here));
         PIPPIN_TRY(result.at, NameTemplate::parse(path, place(here)));
+      } else if (key == "after") {
+        PIPPIN_TRY(result.after, text(value, here));
       } else if (key == "include") {
         PIPPIN_TRY(result.include, include(group, inside));
       } else if (key != "config" && key != "with") {

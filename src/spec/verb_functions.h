@@ -20,6 +20,7 @@ Status concat(RuleContext& context);
 Status transpose(RuleContext& context);
 Status reshape(RuleContext& context);
 Status slice(RuleContext& context);
+Status repeat(RuleContext& context);
 Status view(RuleContext& context);
 
 // Values.
@@ -27,6 +28,8 @@ Status add(RuleContext& context);
 Status multiply(RuleContext& context);
 Status cast(RuleContext& context);
 Status create(RuleContext& context);
+Status normalise(RuleContext& context);
+Status exponent(RuleContext& context);
 Status dequantize_blocks(RuleContext& context);
 Status mla_split(RuleContext& context);
 

@@ -206,6 +206,18 @@ Status slice(RuleContext& context) {
   return {};
 }
 
+Status repeat(RuleContext& context) {
+  PIPPIN_TRY(const std::vector<RuleMatch> found, matches(context));
+  for (const auto& match : found) {
+    const Bindings bindings = bindings_of(context, match);
+    PIPPIN_TRY(const int axis, axis_argument(context, bindings, match.tensor, 0));
+    PIPPIN_TRY(const int64_t times, integer_argument(context, bindings, "times", 1));
+    PIPPIN_TRY(RecipePtr value, at_tensor(context, match.name, pippin::repeat(match.tensor, axis, times)));
+    PIPPIN_CHECK(put(context, match, std::move(value)));
+  }
+  return {};
+}
+
 Status view(RuleContext& context) {
   PIPPIN_TRY(const DType dtype, dtype_argument(context, "dtype"));
   PIPPIN_TRY(const std::vector<RuleMatch> found, matches(context));

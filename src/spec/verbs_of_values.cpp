@@ -119,6 +119,32 @@ Status create(RuleContext& context) {
   return {};
 }
 
+// w / (norm(w) + epsilon) in float32, back in the tensor's dtype.
+Status normalise(RuleContext& context) {
+  PIPPIN_TRY(const std::vector<RuleMatch> found, matches(context));
+  for (const auto& match : found) {
+    const Bindings bindings = bindings_of(context, match);
+    PIPPIN_TRY(const int axis, axis_argument(context, bindings, match.tensor, -1));
+    PIPPIN_TRY(const Value epsilon, argument(context, bindings, "epsilon"));
+    const RecipePtr values = pippin::cast(match.tensor, DType::F32);
+    PIPPIN_TRY(const RecipePtr norms, at_tensor(context, match.name, norm(values, axis)));
+    const RecipePtr small = constant(epsilon.is_number() ? epsilon.get<double>() : 1e-7, DType::F32, {});
+    PIPPIN_TRY(const RecipePtr divisor, at_tensor(context, match.name, arithmetic(Arithmetic::Op::add, norms, small)));
+    PIPPIN_TRY(const RecipePtr unit, at_tensor(context, match.name, arithmetic(Arithmetic::Op::divide, values, divisor)));
+    PIPPIN_CHECK(put(context, match, pippin::cast(unit, match.tensor->dtype)));
+  }
+  return {};
+}
+
+Status exponent(RuleContext& context) {
+  PIPPIN_TRY(const std::vector<RuleMatch> found, matches(context));
+  for (const auto& match : found) {
+    PIPPIN_TRY(RecipePtr value, at_tensor(context, match.name, pippin::exponent(pippin::cast(match.tensor, DType::F32))));
+    PIPPIN_CHECK(put(context, match, std::move(value)));
+  }
+  return {};
+}
+
 Status dequantize_blocks(RuleContext& context) {
   DType dtype = DType::BF16;
   if (context.rule.arguments.contains("dtype")) {

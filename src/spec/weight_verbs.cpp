@@ -28,6 +28,8 @@ constexpr std::array<std::string_view, 4> unstack_takes{"over", "count", "axis",
 constexpr std::array<std::string_view, 3> split_takes{"axis", "sizes", "interleaved"};
 constexpr std::array<std::string_view, 1> axis{"axis"};
 constexpr std::array<std::string_view, 3> slice_takes{"axis", "begin", "end"};
+constexpr std::array<std::string_view, 1> times{"times"};
+constexpr std::array<std::string_view, 2> axis_and_epsilon{"axis", "epsilon"};
 constexpr std::array<std::string_view, 2> value_or_by{"value", "by"};
 constexpr std::array<std::string_view, 2> dtype_or_like{"dtype", "like"};
 constexpr std::array<std::string_view, 3> blocks_takes{"rows", "columns", "dtype"};
@@ -46,11 +48,14 @@ constexpr std::array verbs_table{
     WeightVerb{"transpose", "permutes the axes", Keys(perm), {}, true, verbs::transpose},
     WeightVerb{"reshape", "gives a new shape; one dimension may be -1", Keys(shape), {}, true, verbs::reshape},
     WeightVerb{"slice", "takes [begin, end) of an axis", {}, Keys(slice_takes), true, verbs::slice},
+    WeightVerb{"repeat", "gives each element `times` times in a row along an axis", Keys(times), Keys(axis), true, verbs::repeat},
     WeightVerb{"view", "reads the bytes as another dtype", Keys(dtype), {}, true, verbs::view},
     WeightVerb{"add", "adds a constant `value` or the tensor `by`, in the tensor's dtype", {}, Keys(value_or_by), true, verbs::add},
     WeightVerb{"multiply", "multiplies by a constant `value` or the tensor `by`, in the tensor's dtype", {}, Keys(value_or_by), true, verbs::multiply},
     WeightVerb{"cast", "converts to a dtype, or to that of the tensor `like`", {}, Keys(dtype_or_like), true, verbs::cast},
     WeightVerb{"create", "makes a constant tensor where there is none; `for` runs over a list as {i}", Keys(create_needs), Keys(create_takes), false, verbs::create},
+    WeightVerb{"normalise", "divides by the L2 norm along an axis (the last) plus `epsilon` (1e-7), in float32", {}, Keys(axis_and_epsilon), true, verbs::normalise},
+    WeightVerb{"exponent", "gives the exponents of powers of two as E8M0 bytes (U8)", {}, {}, true, verbs::exponent},
     WeightVerb{"dequantize_blocks", "multiplies fp8 weights by their `scale`, one for `rows` x `columns` (128 x 128)", Keys(scale), Keys(blocks_takes), true, verbs::dequantize_blocks},
     WeightVerb{"mla_split", "splits kv_b_proj into embed_q and unembed_out; a packed one is unpacked and packed again", Keys(mla_needs), Keys(mla_takes), true, verbs::mla_split},
     WeightVerb{"stop", "leaves out the remaining rules where its condition holds", {}, {}, false, verbs::stop},
