@@ -8,6 +8,9 @@ FUZZ_SECONDS ?= 20
 PREFIX ?= /usr/local
 DEMO := build/demo/kjv-tiny-4bit
 PIPPIN := build/release/pippin
+# Another clone of the same sources finds what this one compiled.
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
 CTEST = ctest --output-on-failure --no-tests=error -j $(JOBS)
 
 .PHONY: help build demo test bench asan tsan fuzz lint format clean install bootstrap
@@ -24,7 +27,6 @@ build: bootstrap ## the release command line tool, at build/release/pippin
 	cmake --build --preset release -j $(JOBS) --target pippin
 
 demo: build ## convert the bundled example to 4 bits, verify the result, print the table
-	@mkdir -p $(dir $(DEMO))
 	$(PIPPIN) convert examples/kjv-tiny $(DEMO) -q --overwrite
 	$(PIPPIN) verify examples/kjv-tiny $(DEMO)
 
