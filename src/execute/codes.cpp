@@ -1,6 +1,7 @@
 #include "execute/codes.h"
 
 #include <array>
+#include <cstddef>
 
 namespace pippin {
 
