@@ -2,7 +2,8 @@
 //
 //   bench_execute FOLDER [RUNS] [THREADS] [FILTER]
 //
-// FOLDER gets a source of about 2.5 GB (kept for the next run) and the outputs (removed). Each row is the fastest of RUNS.
+// FOLDER gets a source of about 2.5 GB (kept for the next run) and the outputs (removed). Each row is the fastest of
+// RUNS.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -95,7 +96,8 @@ Plan plan_of(const Checkpoint& source, const std::optional<QuantFormat>& format,
     if (info.shape.size() == 2) job.quantize = format;
     const int parts = !job.quantize ? 1 : row_of(format->mode).has_biases ? 3 : 2;
     const int64_t elements = element_count(job.value->shape);
-    for (int p = 0; p < parts; p++) job.outputs.push_back(static_cast<uint32_t>(plan.outputs.size() + static_cast<size_t>(p)));
+    for (int p = 0; p < parts; p++)
+      job.outputs.push_back(static_cast<uint32_t>(plan.outputs.size() + static_cast<size_t>(p)));
     for (const PartLayout& part : parts_of(job)) {
       const auto size = static_cast<uint64_t>(elements / part.elements * part.bytes);
       plan.outputs.push_back({info.name, part.dtype, {}, 0, offset, size});
@@ -116,7 +118,9 @@ double seconds_of(const std::function<void()>& work) {
 double processor_seconds() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); };
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -130,7 +134,9 @@ void copy_plainly(const fs::path& from, const fs::path& to, uint64_t read, uint6
     workers.emplace_back([&, t] {
       std::vector<char> buffer(block);
       uint64_t done = 0;
-      const auto share = [&](uint64_t size, int i) { return size / static_cast<uint64_t>(threads) * static_cast<uint64_t>(i); };
+      const auto share = [&](uint64_t size, int i) {
+        return size / static_cast<uint64_t>(threads) * static_cast<uint64_t>(i);
+      };
       const uint64_t write_begin = share(written, t);
       const uint64_t write_end = t + 1 == threads ? written : share(written, t + 1);
       const uint64_t read_end = t + 1 == threads ? read : share(read, t + 1);
@@ -193,9 +199,8 @@ int run_benchmark(const fs::path& folder, int runs, int threads, const std::stri
 
   std::vector<Row> rows;
   const auto add_plain = [&](const std::string& name, uint64_t written, int count) {
-    rows.push_back({name, size, written, [&, written, count] {
-                      copy_plainly(model, output / "model.safetensors", size, written, count);
-                    }});
+    rows.push_back({name, size, written,
+                    [&, written, count] { copy_plainly(model, output / "model.safetensors", size, written, count); }});
   };
   const auto add = [&](const std::string& name, const std::optional<QuantFormat>& format, const MakeValue& make_value) {
     auto plan = std::make_shared<Plan>(plan_of(source, format, make_value));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -98,7 +99,7 @@ int64_t find_nonfinite(DType dtype, const std::byte* values, int64_t count) {
 std::string value_text(DType dtype, const std::byte* value) {
   double number = 0;
   cast(dtype, value, DType::F64, &number, 1);
-  return fmt::format("{}", number);
+  return std::isnan(number) ? "nan" : fmt::format("{}", number);
 }
 
 Error nonfinite_error(const std::string& name, const Box& box, DType dtype, const std::byte* values, int64_t position) {

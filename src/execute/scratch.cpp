@@ -12,6 +12,10 @@ Pages::Pages(size_t bytes) : size_(bytes) {
   void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   data_ = static_cast<std::byte*>(memory);
+#if defined(MADV_HUGEPAGE)
+  // A transpose writes to thousands of small pages in turn.
+  if (bytes >= size_t{4} << 20) ::madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
 }
 
 Pages::Pages(Pages&& other) noexcept

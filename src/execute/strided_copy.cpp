@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace pippin {
 namespace {
@@ -39,27 +40,72 @@ int axis_of_stride_one(const StridedCopy& copy, const Strides& strides) {
   return copy.rank - 1;
 }
 
-// Two axes, the first with from-stride 1, the second with to-stride 1 (or any others), in square blocks.
+// Two axes of any strides: target[i * to[a] + j * to[b]] = source[i * from[a] + j * from[b]].
 template <typename T>
-void copy_plane(const StridedCopy& copy, const std::byte* from_bytes, std::byte* to_bytes) {
-  constexpr int64_t block = 64 / sizeof(T) < 16 ? 16 : 64 / sizeof(T);
+void copy_plane(const StridedCopy& copy, const T* from, T* to, int64_t row_begin, int64_t row_end, int64_t column_begin,
+                int64_t column_end) {
+  const int a = copy.rank - 2;
+  const int b = copy.rank - 1;
+  for (int64_t i = row_begin; i < row_end; i++) {
+    const T* source = from + i * copy.from[a];
+    T* target = to + i * copy.to[a];
+    for (int64_t j = column_begin; j < column_end; j++) target[j * copy.to[b]] = source[j * copy.from[b]];
+  }
+}
+
+// 16 bytes.
+template <typename T>
+using Vector __attribute__((vector_size(16))) = T;
+
+// Element pairs of two vectors: the lower halves' and the upper halves', joined one by one.
+template <size_t... lane, typename V>
+void zip(V a, V b, V& low, V& high, std::index_sequence<lane...>) {
+  constexpr int lanes = sizeof...(lane);
+  low = __builtin_shufflevector(a, b, (static_cast<int>(lane) / 2 + (lane % 2 ? lanes : 0))...);
+  high = __builtin_shufflevector(a, b, (static_cast<int>(lane) / 2 + lanes / 2 + (lane % 2 ? lanes : 0))...);
+}
+
+// Transposes a square of as many elements a side as a vector has. Zipping vector i with vector i + n / 2, log2(n)
+// times, moves every element to its place.
+template <typename T>
+void transpose_square(const T* from, int64_t from_stride, T* to, int64_t to_stride) {
+  constexpr size_t n = 16 / sizeof(T);
+  Vector<T> rows[n];
+  Vector<T> zipped[n];
+  for (size_t i = 0; i < n; i++) std::memcpy(&rows[i], from + static_cast<int64_t>(i) * from_stride, 16);
+  for (size_t done = 1; done < n; done *= 2) {
+    for (size_t i = 0; i < n / 2; i++)
+      zip(rows[i], rows[i + n / 2], zipped[2 * i], zipped[2 * i + 1], std::make_index_sequence<n>());
+    std::copy(zipped, zipped + n, rows);
+  }
+  for (size_t i = 0; i < n; i++) std::memcpy(to + static_cast<int64_t>(i) * to_stride, &rows[i], 16);
+}
+
+// The first axis has from-stride 1, the second to-stride 1. Goes by blocks of one cache line a side, each through a
+// small buffer: every line of both sides is touched once, however many of them fall into one set of the cache.
+template <typename T>
+void transpose_plane(const StridedCopy& copy, const std::byte* from_bytes, std::byte* to_bytes) {
+  constexpr int64_t block = 64 / sizeof(T);
+  constexpr int64_t side = 16 / sizeof(T);
   const auto* from = reinterpret_cast<const T*>(from_bytes);
   auto* to = reinterpret_cast<T*>(to_bytes);
   const int a = copy.rank - 2;
   const int b = copy.rank - 1;
-  const int64_t rows = copy.extent[a];
-  const int64_t columns = copy.extent[b];
-  for (int64_t c = 0; c < columns; c += block) {
-    const int64_t column_end = std::min(c + block, columns);
-    for (int64_t r = 0; r < rows; r += block) {
-      const int64_t row_end = std::min(r + block, rows);
-      for (int64_t i = r; i < row_end; i++) {
-        const T* source = from + i * copy.from[a];
-        T* target = to + i * copy.to[a];
-        for (int64_t j = c; j < column_end; j++) target[j * copy.to[b]] = source[j * copy.from[b]];
+  const int64_t rows = copy.extent[a] / block * block;
+  const int64_t columns = copy.extent[b] / block * block;
+  alignas(64) T buffer[block * block];
+  for (int64_t r = 0; r < rows; r += block) {
+    for (int64_t c = 0; c < columns; c += block) {
+      for (int64_t j = 0; j < block; j += side) {
+        for (int64_t i = 0; i < block; i += side)
+          transpose_square(from + (r + i) + (c + j) * copy.from[b], copy.from[b], buffer + i * block + j, block);
       }
+      for (int64_t i = 0; i < block; i++)
+        std::memcpy(to + (r + i) * copy.to[a] + c, buffer + i * block, sizeof(T) * block);
     }
   }
+  copy_plane(copy, from, to, 0, rows, columns, copy.extent[b]);
+  copy_plane(copy, from, to, rows, copy.extent[a], 0, copy.extent[b]);
 }
 
 template <typename T>
@@ -102,7 +148,12 @@ void copy_elements(StridedCopy copy, const std::byte* from, std::byte* to) {
   }
   move_to_end(copy, from_axis);
   move_to_end(copy, to_axis > from_axis ? to_axis - 1 : to_axis);
-  for_outer_places(copy, 2, from, to, [&](const auto* f, auto* t) { copy_plane<T>(copy, f, t); });
+  const bool transposes = copy.from[copy.rank - 2] == 1 && copy.to[copy.rank - 1] == 1;
+  for_outer_places(copy, 2, from, to, [&](const std::byte* f, std::byte* t) {
+    if (transposes) return transpose_plane<T>(copy, f, t);
+    copy_plane(copy, reinterpret_cast<const T*>(f), reinterpret_cast<T*>(t), 0, copy.extent[copy.rank - 2], 0,
+               copy.extent[copy.rank - 1]);
+  });
 }
 
 }  // namespace

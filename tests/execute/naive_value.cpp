@@ -1,5 +1,7 @@
 #include "naive_value.h"
 
+#include <stdexcept>
+
 #include "quantize/quantize.h"
 #include "tensor/cast.h"
 
@@ -29,6 +31,7 @@ double number_at(DType dtype, const Bytes& bytes, int64_t position) {
   return number;
 }
 
+// Operations without a plain computation here have literal tests only.
 struct Naive {
   const Recipe& recipe;
   const std::vector<TinyTensor>& tensors;
@@ -42,12 +45,17 @@ struct Naive {
     Bytes out;
     for (int64_t i = 0; i < element_count(recipe.shape); i++) {
       const auto [number, index] = pick(index_of(i, recipe.shape));
-      const auto at = inputs[number].begin() + position_of(index, recipe.inputs[number]->shape) * static_cast<int64_t>(size);
+      const auto at =
+          inputs[number].begin() + position_of(index, recipe.inputs[number]->shape) * static_cast<int64_t>(size);
       out.insert(out.end(), at, at + static_cast<int64_t>(size));
     }
     return out;
   }
 
+  template <typename Other>
+  Bytes operator()(const Other&) const {
+    throw std::logic_error("no plain computation");
+  }
   Bytes operator()(const FromSource& op) const { return tensors[op.tensor].bytes; }
   Bytes operator()(const Constant& op) const {
     return numbers(recipe.dtype, std::vector<double>(static_cast<size_t>(element_count(recipe.shape)), op.value));
@@ -92,7 +100,8 @@ struct Naive {
       for (size_t k = 0; k < y_shape.size(); k++) y_index.push_back(y_shape[k] == 1 ? 0 : index[lead + k]);
       const double x = number_at(recipe.dtype, inputs[0], i);
       const double y = number_at(recipe.dtype, inputs[1], position_of(y_index, y_shape));
-      const Bytes element = recipe.dtype == DType::F64 ? numbers(DType::F64, {result(op.op, x, y)}) : narrow(op.op, x, y);
+      const Bytes element =
+          recipe.dtype == DType::F64 ? numbers(DType::F64, {result(op.op, x, y)}) : narrow(op.op, x, y);
       out.insert(out.end(), element.begin(), element.end());
     }
     return out;
@@ -106,10 +115,14 @@ struct Naive {
   template <typename T>
   static T result(Arithmetic::Op op, T x, T y) {
     switch (op) {
-      case Arithmetic::Op::add: return x + y;
-      case Arithmetic::Op::subtract: return x - y;
-      case Arithmetic::Op::multiply: return x * y;
-      default: return x / y;
+      case Arithmetic::Op::add:
+        return x + y;
+      case Arithmetic::Op::subtract:
+        return x - y;
+      case Arithmetic::Op::multiply:
+        return x * y;
+      default:
+        return x / y;
     }
   }
   Bytes operator()(const DequantizeBlocks& op) const {
@@ -119,7 +132,8 @@ struct Naive {
       Index index = index_of(i, recipe.shape);
       index[index.size() - 2] /= op.block_rows;
       index.back() /= op.block_columns;
-      const float weight = bf16_to_float(float_to_bf16(e4m3_to_float(static_cast<uint8_t>(inputs[0][static_cast<size_t>(i)]))));
+      const float weight =
+          bf16_to_float(float_to_bf16(e4m3_to_float(static_cast<uint8_t>(inputs[0][static_cast<size_t>(i)]))));
       const DType scale_dtype = recipe.inputs[1]->dtype;
       float product = weight * static_cast<float>(number_at(scale_dtype, inputs[1], position_of(index, scale_shape)));
       if (scale_dtype == DType::BF16) product = bf16_to_float(float_to_bf16(product));

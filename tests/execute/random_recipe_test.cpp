@@ -38,7 +38,8 @@ class RecipeMaker {
       for (auto& byte : bytes) byte = static_cast<std::byte>(pick(0, 255));
     } else {
       std::vector<double> values;
-      for (int64_t i = 0; i < count; i++) values.push_back(static_cast<double>(pick(-64, 64)) / (is_floating(dtype) ? 8 : 1));
+      for (int64_t i = 0; i < count; i++)
+        values.push_back(static_cast<double>(pick(-64, 64)) / (is_floating(dtype) ? 8 : 1));
       bytes = numbers(dtype, values);
     }
     char name[8];
@@ -52,16 +53,36 @@ class RecipeMaker {
     const int rank = static_cast<int>(recipe->shape.size());
     Result<RecipePtr> next = recipe;
     switch (pick(0, 9)) {
-      case 0: next = rank ? random_slice(recipe) : recipe; break;
-      case 1: next = rank ? random_concat(recipe) : recipe; break;
-      case 2: next = random_transpose(recipe); break;
-      case 3: next = random_reshape(recipe); break;
-      case 4: next = view(recipe, pick(0, 1) ? DType::U8 : DType::U16); break;
-      case 5: next = cast(recipe, pick(0, 1) ? DType::F32 : DType::BF16); break;
-      case 6: next = random_arithmetic(recipe); break;
-      case 7: next = random_fp8(recipe); break;
-      case 8: next = random_quantized(recipe); break;
-      default: next = random_dequantized(); break;
+      case 0:
+        next = rank ? random_slice(recipe) : recipe;
+        break;
+      case 1:
+        next = rank ? random_concat(recipe) : recipe;
+        break;
+      case 2:
+        next = random_transpose(recipe);
+        break;
+      case 3:
+        next = random_reshape(recipe);
+        break;
+      case 4:
+        next = view(recipe, pick(0, 1) ? DType::U8 : DType::U16);
+        break;
+      case 5:
+        next = cast(recipe, pick(0, 1) ? DType::F32 : DType::BF16);
+        break;
+      case 6:
+        next = random_arithmetic(recipe);
+        break;
+      case 7:
+        next = random_fp8(recipe);
+        break;
+      case 8:
+        next = random_quantized(recipe);
+        break;
+      default:
+        next = random_dequantized();
+        break;
     }
     return next && element_count((*next)->shape) > 0 && element_count((*next)->shape) < 20000 ? *next : recipe;
   }
@@ -121,10 +142,14 @@ class RecipeMaker {
   }
   QuantFormat random_format() {
     switch (pick(0, 3)) {
-      case 0: return {QuantMode::mxfp4, 4, 32};
-      case 1: return {QuantMode::nvfp4, 4, 16};
-      case 2: return {QuantMode::affine, 3, 32};
-      default: return {QuantMode::affine, 4, 32};
+      case 0:
+        return {QuantMode::mxfp4, 4, 32};
+      case 1:
+        return {QuantMode::nvfp4, 4, 16};
+      case 2:
+        return {QuantMode::affine, 3, 32};
+      default:
+        return {QuantMode::affine, 4, 32};
     }
   }
   Result<RecipePtr> random_quantized(const RecipePtr& recipe) {

@@ -46,7 +46,8 @@ struct TinyTensor {
   Bytes bytes;
 };
 
-// The tensors in model.safetensors. Their names must be in alphabetical order, so that the checkpoint numbers them alike.
+// The tensors in model.safetensors. Their names must be in alphabetical order, so that the checkpoint numbers them
+// alike.
 class TinyCheckpoint {
  public:
   explicit TinyCheckpoint(const std::vector<TinyTensor>& tensors) {

@@ -8,9 +8,13 @@ namespace {
 
 using testing::HasSubstr;
 
-RecipePtr source(DType dtype, Shape shape, uint32_t tensor = 0) { return from_source(tensor, dtype, std::move(shape)); }
+RecipePtr source(DType dtype, Shape shape, uint32_t tensor = 0) {
+  return from_source(tensor, dtype, std::move(shape));
+}
 
-RecipePtr bf16(Shape shape) { return source(DType::BF16, std::move(shape)); }
+RecipePtr bf16(Shape shape) {
+  return source(DType::BF16, std::move(shape));
+}
 
 std::string text(const Result<RecipePtr>& recipe, const std::vector<std::string>& names = {"a", "b", "c"}) {
   if (!recipe) return "error: " + recipe.error().message();
