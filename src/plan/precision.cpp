@@ -95,7 +95,6 @@ class Chooser {
   Status quantize() {
     run_ = QuantFormat{request_.mode, request_.bits.value_or(row_of(request_.mode).default_bits),
                        request_.group_size.value_or(row_of(request_.mode).default_group_size)};
-    PIPPIN_CHECK(check(run_));
     PIPPIN_CHECK(prepare_recipe());
     Json& config = result_.config;
     const Json effective = config.contains("quantization") && !config["quantization"].is_null() ? config["quantization"] : model_.quantization;
@@ -178,6 +177,7 @@ class Chooser {
   }
 
   Status apply_rules(size_t index, const Shape& shape, const std::string& path) {
+    if (run_.group_size <= 0) return check(run_);
     const bool divides = shape.back() % run_.group_size == 0;
     const bool multimodal = request_.target == Target::mlx_vlm && is_multimodal(path, request_);
     Opinion opinion;
@@ -192,6 +192,7 @@ class Chooser {
     }
     if (opinion.kind == Opinion::Kind::keep) return keep(index);
     if (opinion.kind == Opinion::Kind::none) {
+      PIPPIN_CHECK(check(run_));
       set(index, run_, fine_grained_ ? entry_of(run_) : Json(nullptr));
       return {};
     }

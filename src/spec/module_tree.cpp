@@ -1,5 +1,6 @@
 #include "spec/module_tree.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <memory>
@@ -56,7 +57,7 @@ class Constructors : public Environment {
       return fail(ErrorTag::bad_spec, fmt::format("it reads {}", row->usage), "");
     }
     for (const auto& [key, value] : named) {
-      if (key != "bias" && key != "affine" && key != "quantize") {
+      if (key != "bias" && key != "affine" && key != "quantize" && key != "dequantize") {
         return fail(ErrorTag::bad_spec, fmt::format("{} does not take {}", row->usage, key), "");
       }
     }
@@ -101,6 +102,7 @@ class Builder {
 
   ModuleTree finish() {
     ModuleTree tree;
+    order_lists(root_);
     flatten(root_, "", tree);
     last_first(root_, "", tree.paths_last_first);
     return tree;
@@ -206,7 +208,7 @@ class Builder {
     if (!bare) {
       module.kind = row.name;
       module.quantizable = row.quantizable && made.value("quantize", true);
-      module.dequantizable = row.dequantizable;
+      module.dequantizable = row.dequantizable && made.value("dequantize", true);
     }
     for (auto& parameter : parameters(row, made, dimensions, bare ? path.substr(last_dot + 1) : "")) {
       const auto same = std::find_if(module.parameters.begin(), module.parameters.end(),
@@ -234,6 +236,21 @@ class Builder {
       result.push_back({"bias", expert ? Shape{dimensions[0], dimensions[1]} : Shape{dimensions[0]}});
     }
     return result;
+  }
+
+  // Numbered children are lists in MLX and come in the order of their numbers, whichever group named them first.
+  // NOLINTNEXTLINE(misc-no-recursion): as deep as the names
+  static void order_lists(Node& node) {
+    const auto numbered = [](const auto& child) { return child->name.find_first_not_of("0123456789") == std::string::npos; };
+    const bool list = node.children.size() > 1 && std::all_of(node.children.begin(), node.children.end(), numbered);
+    if (list && node.sequence.size() == node.children.size()) {
+      const auto less = [](const auto& a, const auto& b) {
+        return a->name.size() != b->name.size() ? a->name.size() < b->name.size() : a->name < b->name;
+      };
+      std::sort(node.children.begin(), node.children.end(), less);
+      for (size_t i = 0; i < node.children.size(); ++i) node.sequence[i] = ~static_cast<std::ptrdiff_t>(i);
+    }
+    for (auto& child : node.children) order_lists(*child);
   }
 
   // NOLINTNEXTLINE(misc-no-recursion): as deep as the names

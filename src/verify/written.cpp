@@ -65,7 +65,10 @@ std::optional<QuantFormat> format_in(const Json& config, const std::string& modu
   const auto mode =
       quant_mode_of(mode_name != entry.end() && mode_name->is_string() ? mode_name->get<std::string>() : "affine");
   if (!mode) return std::nullopt;
-  return QuantFormat{*mode, number("bits"), number("group_size")};
+  // What an entry leaves out is the mode's default, as loaders take it.
+  const auto or_default = [](int given, int otherwise) { return given != 0 ? given : otherwise; };
+  return QuantFormat{*mode, or_default(number("bits"), row_of(*mode).default_bits),
+                     or_default(number("group_size"), row_of(*mode).default_group_size)};
 }
 
 std::string describe(const std::optional<QuantFormat>& format) {
@@ -107,7 +110,8 @@ Status check_written(const Plan& plan, const fs::path& folder) {
   compare_config(plan, folder, differences);
   if (differences.count() == 0) return {};
   return fail(ErrorTag::incomplete, "what was written is what was planned",
-              fmt::format("{}: {} differences", folder.string(), differences.count()),
+              fmt::format("{}: {} {}", folder.string(), differences.count(),
+                          differences.count() == 1 ? "difference" : "differences"),
               "run again; if it happens again, please report it with this list", differences.lines());
 }
 
