@@ -67,17 +67,22 @@ Status replace(const SwapPaths& paths, const SwapOptions& options) {
   return moved;
 }
 
-Status flush_names(const SwapPaths& paths) {
-  return flush_to_disk(paths.destination.parent_path());
+// What has been moved cannot be taken back for want of a flush: a failure here is no failure of the swap.
+void flush_names(const SwapPaths& paths) {
+  static_cast<void>(flush_to_disk(paths.destination.parent_path()));
+}
+
+bool is_missing_or_empty(const fs::path& folder) {
+  return !is_there(folder) || is_empty_folder(folder);
 }
 
 }  // namespace
 
 Result<std::optional<fs::path>> swap_in(const SwapPaths& paths, const SwapOptions& options) {
   std::optional<fs::path> older;
-  if (!is_there(paths.destination) || is_empty_folder(paths.destination)) {
+  if (is_missing_or_empty(paths.destination)) {
     PIPPIN_CHECK(move_fresh_in(paths, options));
-    PIPPIN_CHECK(flush_names(paths));
+    flush_names(paths);
     return older;
   }
   if (options.exchange) {
@@ -88,7 +93,7 @@ Result<std::optional<fs::path>> swap_in(const SwapPaths& paths, const SwapOption
     PIPPIN_CHECK(replace(paths, options));
     older = paths.old;
   }
-  PIPPIN_CHECK(flush_names(paths));
+  flush_names(paths);
   return older;
 }
 
@@ -102,7 +107,7 @@ Status retire(const fs::path& older, const SwapPaths& paths, const SwapOptions& 
 Status mend_swap(const SwapPaths& paths) {
   if (is_there(paths.waste)) PIPPIN_CHECK(remove_folder(paths.waste));
   if (!is_there(paths.old)) return {};
-  if (!is_there(paths.destination)) return move_folder(paths.old, paths.destination);
+  if (is_missing_or_empty(paths.destination)) return move_folder(paths.old, paths.destination);
   PIPPIN_CHECK(move_folder(paths.old, paths.waste));
   return remove_folder(paths.waste);
 }

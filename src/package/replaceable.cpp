@@ -95,7 +95,8 @@ Status check_replaceable(const fs::path& folder, std::span<const fs::path> also_
     foreign.resize(most_listed);
     foreign.push_back(fmt::format("and {} more", count - most_listed));
   }
-  return fail(ErrorTag::destination, rule, fmt::format("{} holds {} other entries", folder.string(), count),
+  return fail(ErrorTag::destination, rule,
+              fmt::format("{} holds {} other {}", folder.string(), count, count == 1 ? "entry" : "entries"),
               "choose another folder, or move these entries away", std::move(foreign));
 }
 

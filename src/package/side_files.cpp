@@ -72,7 +72,7 @@ bool is_dropped(std::string_view lower) {
 }
 
 bool has_known_form(std::string_view lower) {
-  return begins_with_one_of(lower, carried_beginnings) || lower.find("policy") != std::string_view::npos;
+  return begins_with_one_of(lower, carried_beginnings) || lower.find("use_policy") != std::string_view::npos;
 }
 
 // In a folder of its own, config.json is that part's and not the model's.
@@ -180,7 +180,8 @@ void warn_of_names_differing_in_case(SideFiles& found) {
 
 bool is_side_file(std::string_view name) {
   const auto lower = lower_case(name);
-  return !is_dropped(lower) && (ends_with_one_of(lower, carried_endings) || has_known_form(lower));
+  return !is_dropped(lower) && (ends_with_one_of(lower, carried_endings) || has_known_form(lower) ||
+                                lower.find("policy") != std::string::npos);
 }
 
 bool is_known_side_file(std::string_view name) {

@@ -78,7 +78,7 @@ TEST_F(OutputFolderTest, DestinationThatIsThere) {
   fs::create_symlink("nowhere", root.path() / "link");
   EXPECT_THAT(problem("file"), HasSubstr("no folder"));
   EXPECT_THAT(problem("full"), HasSubstr("exists"));
-  EXPECT_THAT(problem("full", overwriting), HasSubstr("other entries"));
+  EXPECT_THAT(problem("full", overwriting), HasSubstr("other entry"));
   EXPECT_THAT(problem("link"), HasSubstr("link to nothing"));
   EXPECT_THAT(problem("file/out"), HasSubstr("file"));
   EXPECT_EQ(names(), (std::set<std::string>{"file", "full", "link"}));
@@ -202,6 +202,14 @@ TEST_F(OutputFolderTest, ResumeWithoutAJournalStartsAfresh) {
   const auto folder = prepare("out", resuming);
   ASSERT_TRUE(folder) << folder.error().message();
   EXPECT_THAT(tree_of(folder->path()), IsEmpty());
+}
+
+TEST_F(OutputFolderTest, OldOutputOfAKilledSwapComesBackInAnEmptyPlaceToo) {
+  write_tiny_model(root, ".out.pippin-old", "old");
+  fs::create_directory(root.path() / "out");
+  EXPECT_EQ(problem("out", overwriting), "none");
+  EXPECT_EQ(root.read("out/config.json"), "old");
+  EXPECT_EQ(names(), std::set<std::string>{"out"});
 }
 
 TEST_F(OutputFolderTest, FreeSpace) {

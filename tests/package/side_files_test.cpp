@@ -100,9 +100,11 @@ TEST(SideFiles, NamesOfEitherCase) {
 }
 
 TEST(SideFiles, KnownNamesAreThoseOfModelsOnly) {
-  for (const char* name : {"tokenizer_config.json", "generation_config.json", "merges.txt", "LICENSE", "spiece.model"})
+  for (const char* name :
+       {"tokenizer_config.json", "generation_config.json", "merges.txt", "LICENSE", "spiece.model", "USE_POLICY.md"})
     EXPECT_TRUE(is_known_side_file(name)) << name;
-  for (const char* name : {"notes.txt", "analysis.py", "results.json", "config.json", "thesis.docx"})
+  for (const char* name :
+       {"notes.txt", "analysis.py", "results.json", "config.json", "thesis.docx", "insurance_policy.pdf"})
     EXPECT_FALSE(is_known_side_file(name)) << name;
 }
 
