@@ -59,8 +59,14 @@ struct Packed {
 };
 
 QuantizeJob job_of(const QuantFormat& format, Rounding rounding, DType dtype, Packed& packed) {
-  return {format,           rounding, dtype, weights(dtype).data(), count / format.group_size, packed.words.data(),
-          packed.scales.data(), packed.biases.data()};
+  return {format,
+          rounding,
+          dtype,
+          weights(dtype).data(),
+          count / format.group_size,
+          packed.words.data(),
+          packed.scales.data(),
+          packed.biases.data()};
 }
 
 void quantize(benchmark::State& state, QuantizeKernels kernels, QuantFormat format, Rounding rounding, DType dtype) {

@@ -54,7 +54,8 @@ HWY_INLINE bool choose_scales(AffineBlock& block) {
       bias = hn::IfThenZeroElse(at_zero, edge);
     }
     const auto size = hn::Abs(scale);
-    tame &= hn::AllTrue(floats, hn::And(hn::Ge(size, hn::Set(floats, 0x1p-30f)), hn::Le(size, hn::Set(floats, 0x1p100f))));
+    tame &=
+        hn::AllTrue(floats, hn::And(hn::Ge(size, hn::Set(floats, 0x1p-30f)), hn::Le(size, hn::Set(floats, 0x1p100f))));
     hn::Store(scale, floats, block.scale.at + i);
     hn::Store(bias, floats, block.bias.at + i);
     hn::Store(hn::Div(hn::Set(floats, 1.0f), scale), floats, block.inverse.at + i);
@@ -73,8 +74,7 @@ template <Rounding R>
 HWY_INLINE WordVector code_of(FloatVector v, const Coding& by) {
   const auto code = quotient(hn::Sub(v, by.bias), by.scale, by.inverse);
   // No code is below -0.5, so that truncating serves for rounding halves up.
-  const auto integer =
-      R == Rounding::cpu ? nearest(code) : truncated(hn::Add(code, hn::Set(floats, 0x1.fffffep-2f)));
+  const auto integer = R == Rounding::cpu ? nearest(code) : truncated(hn::Add(code, hn::Set(floats, 0x1.fffffep-2f)));
   return hn::BitCast(words, hn::Min(integer, by.most));
 }
 
@@ -120,23 +120,34 @@ template <Rounding R, DType D>
 void quantize_affine_from(const QuantizeJob& job) {
   constexpr auto reference = reference_quantize_affine;
   switch (job.format.bits) {
-    case 1: return for_each_block(job, quantize_affine_block<R, D, 1>, reference);
-    case 2: return for_each_block(job, quantize_affine_block<R, D, 2>, reference);
-    case 3: return for_each_block(job, quantize_affine_block<R, D, 3>, reference);
-    case 4: return for_each_block(job, quantize_affine_block<R, D, 4>, reference);
-    case 5: return for_each_block(job, quantize_affine_block<R, D, 5>, reference);
-    case 6: return for_each_block(job, quantize_affine_block<R, D, 6>, reference);
-    default: return for_each_block(job, quantize_affine_block<R, D, 8>, reference);
+    case 1:
+      return for_each_block(job, quantize_affine_block<R, D, 1>, reference);
+    case 2:
+      return for_each_block(job, quantize_affine_block<R, D, 2>, reference);
+    case 3:
+      return for_each_block(job, quantize_affine_block<R, D, 3>, reference);
+    case 4:
+      return for_each_block(job, quantize_affine_block<R, D, 4>, reference);
+    case 5:
+      return for_each_block(job, quantize_affine_block<R, D, 5>, reference);
+    case 6:
+      return for_each_block(job, quantize_affine_block<R, D, 6>, reference);
+    default:
+      return for_each_block(job, quantize_affine_block<R, D, 8>, reference);
   }
 }
 
 template <Rounding R>
 void quantize_affine_with(const QuantizeJob& job) {
   switch (job.dtype) {
-    case DType::F32: return quantize_affine_from<R, DType::F32>(job);
-    case DType::F16: return quantize_affine_from<R, DType::F16>(job);
-    case DType::BF16: return quantize_affine_from<R, DType::BF16>(job);
-    default: return;
+    case DType::F32:
+      return quantize_affine_from<R, DType::F32>(job);
+    case DType::F16:
+      return quantize_affine_from<R, DType::F16>(job);
+    case DType::BF16:
+      return quantize_affine_from<R, DType::BF16>(job);
+    default:
+      return;
   }
 }
 
@@ -182,22 +193,33 @@ template <DType D>
 void dequantize_affine_to(const DequantizeJob& job) {
   constexpr auto reference = reference_dequantize_affine;
   switch (job.format.bits) {
-    case 1: return for_each_block(job, dequantize_affine_block<D, 1>, reference);
-    case 2: return for_each_block(job, dequantize_affine_block<D, 2>, reference);
-    case 3: return for_each_block(job, dequantize_affine_block<D, 3>, reference);
-    case 4: return for_each_block(job, dequantize_affine_block<D, 4>, reference);
-    case 5: return for_each_block(job, dequantize_affine_block<D, 5>, reference);
-    case 6: return for_each_block(job, dequantize_affine_block<D, 6>, reference);
-    default: return for_each_block(job, dequantize_affine_block<D, 8>, reference);
+    case 1:
+      return for_each_block(job, dequantize_affine_block<D, 1>, reference);
+    case 2:
+      return for_each_block(job, dequantize_affine_block<D, 2>, reference);
+    case 3:
+      return for_each_block(job, dequantize_affine_block<D, 3>, reference);
+    case 4:
+      return for_each_block(job, dequantize_affine_block<D, 4>, reference);
+    case 5:
+      return for_each_block(job, dequantize_affine_block<D, 5>, reference);
+    case 6:
+      return for_each_block(job, dequantize_affine_block<D, 6>, reference);
+    default:
+      return for_each_block(job, dequantize_affine_block<D, 8>, reference);
   }
 }
 
 void dequantize_affine(const DequantizeJob& job) {
   switch (job.scale_dtype) {
-    case DType::F32: return dequantize_affine_to<DType::F32>(job);
-    case DType::F16: return dequantize_affine_to<DType::F16>(job);
-    case DType::BF16: return dequantize_affine_to<DType::BF16>(job);
-    default: return;
+    case DType::F32:
+      return dequantize_affine_to<DType::F32>(job);
+    case DType::F16:
+      return dequantize_affine_to<DType::F16>(job);
+    case DType::BF16:
+      return dequantize_affine_to<DType::BF16>(job);
+    default:
+      return;
   }
 }
 

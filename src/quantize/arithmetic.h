@@ -17,10 +17,18 @@ inline float settled(float result, float a, float b) {
   return std::bit_cast<float>(0xFFC00000u);
 }
 
-inline float add(float a, float b) { return settled(a + b, a, b); }
-inline float subtract(float a, float b) { return settled(a - b, a, b); }
-inline float multiply(float a, float b) { return settled(a * b, a, b); }
-inline float divide(float a, float b) { return settled(a / b, a, b); }
+inline float add(float a, float b) {
+  return settled(a + b, a, b);
+}
+inline float subtract(float a, float b) {
+  return settled(a - b, a, b);
+}
+inline float multiply(float a, float b) {
+  return settled(a * b, a, b);
+}
+inline float divide(float a, float b) {
+  return settled(a / b, a, b);
+}
 
 // Appends codes of `bits` bits (at most 8) to a little-endian bit stream. A group always fills whole bytes.
 class CodeWriter {

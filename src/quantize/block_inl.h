@@ -28,8 +28,8 @@ struct BlockFloats {
   alignas(64) float at[block_groups] = {};
 };
 
-// Whether load_pair() gives the values with even and with odd index, which takes no shuffle, or the first and the second
-// half.
+// Whether load_pair() gives the values with even and with odd index, which takes no shuffle, or the first and the
+// second half.
 template <DType D>
 inline constexpr bool loads_even_odd = D == DType::BF16;
 
@@ -56,7 +56,8 @@ HWY_INLINE void store_pair(WordVector a, WordVector b, uint8_t* out) {
   constexpr int distance = codes_a_byte<bits> == 2 ? bits : 8;
   auto both = hn::Or(a, hn::ShiftLeft<distance>(b));
   if constexpr (!even_odd) {
-    const auto ordered = hn::BitCast(words, hn::ConcatEven(Codes16(), hn::BitCast(Codes16(), b), hn::BitCast(Codes16(), a)));
+    const auto ordered =
+        hn::BitCast(words, hn::ConcatEven(Codes16(), hn::BitCast(Codes16(), b), hn::BitCast(Codes16(), a)));
     both = hn::Or(ordered, hn::ShiftRight<16 - distance>(ordered));
   }
   if constexpr (codes_a_byte<bits> == 2) {

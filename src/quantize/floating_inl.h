@@ -25,7 +25,8 @@ struct FloatingBlock {
 HWY_INLINE WordVector e4m3_code(FloatVector v) {
   const auto sign = hn::And(hn::ShiftRight<24>(bits_of(v)), hn::Set(words, 0x80));
   const auto magnitude = hn::And(bits_of(v), hn::Set(words, 0x7FFFFFFF));
-  const auto small = hn::Sub(bits_of(hn::Add(float_of(magnitude), hn::Set(floats, 0x1p14f))), hn::Set(words, 0x46800000));
+  const auto small =
+      hn::Sub(bits_of(hn::Add(float_of(magnitude), hn::Set(floats, 0x1p14f))), hn::Set(words, 0x46800000));
   const auto odd = hn::And(hn::ShiftRight<20>(magnitude), hn::Set(words, 1));
   const auto normal = hn::ShiftRight<20>(hn::Add(hn::Sub(magnitude, hn::Set(words, 0x3C000000 - 0x7FFFF)), odd));
   const auto is_small = hn::Lt(float_of(magnitude), hn::Set(floats, 0x1p-6f));
@@ -38,9 +39,9 @@ HWY_INLINE WordVector counted(WordVector code, FloatVector a, float limit) {
   return hn::Sub(code, bits_of(hn::VecFromMask(floats, hn::Gt(a, hn::Set(floats, limit)))));
 }
 
-// Nearest E2M1 number; between two, Metal takes the even code and keeps the sign of zero. Codes count steps of 0.5 up to
-// 2, of 1 from there to 4, of 2 beyond: adding 2^22, 2^23 or 2^24, whose units those are, rounds to them. Of the three
-// counts the least is right.
+// Nearest E2M1 number; between two, Metal takes the even code and keeps the sign of zero. Codes count steps of 0.5 up
+// to 2, of 1 from there to 4, of 2 beyond: adding 2^22, 2^23 or 2^24, whose units those are, rounds to them. Of the
+// three counts the least is right.
 HWY_INLINE WordVector e2m1_code_even(FloatVector v) {
   const auto a = hn::Abs(v);
   const auto halves_counted = hn::Sub(bits_of(hn::Add(a, hn::Set(floats, 0x1p22f))), hn::Set(words, 0x4A800000));
@@ -157,8 +158,10 @@ HWY_INLINE void code_floating_groups(const QuantizeJob& job, const FloatingBlock
       a = Lanes<D>::load(in + i);
       b = Lanes<D>::load(in + i + lane_count);
     }
-    const auto code_a = floating_code_of<R, D, M>(a, hn::Set(floats, block.scale.at[g]), hn::Set(floats, block.inverse.at[g]));
-    const auto code_b = floating_code_of<R, D, M>(b, hn::Set(floats, block.scale.at[h]), hn::Set(floats, block.inverse.at[h]));
+    const auto code_a =
+        floating_code_of<R, D, M>(a, hn::Set(floats, block.scale.at[g]), hn::Set(floats, block.inverse.at[g]));
+    const auto code_b =
+        floating_code_of<R, D, M>(b, hn::Set(floats, block.scale.at[h]), hn::Set(floats, block.inverse.at[h]));
     store_pair<bits, even_odd>(code_a, code_b, codes);
     codes += 2 * lane_count / codes_a_byte<bits>;
   }
@@ -189,17 +192,22 @@ void quantize_floating_from(const QuantizeJob& job) {
       return for_each_block(job, quantize_floating_block<R, D, QuantMode::mxfp8>, reference_quantize_floating);
     case QuantMode::nvfp4:
       return for_each_block(job, quantize_floating_block<R, D, QuantMode::nvfp4>, reference_quantize_floating);
-    case QuantMode::affine: return;
+    case QuantMode::affine:
+      return;
   }
 }
 
 template <Rounding R>
 void quantize_floating_with(const QuantizeJob& job) {
   switch (job.dtype) {
-    case DType::F32: return quantize_floating_from<R, DType::F32>(job);
-    case DType::F16: return quantize_floating_from<R, DType::F16>(job);
-    case DType::BF16: return quantize_floating_from<R, DType::BF16>(job);
-    default: return;
+    case DType::F32:
+      return quantize_floating_from<R, DType::F32>(job);
+    case DType::F16:
+      return quantize_floating_from<R, DType::F16>(job);
+    case DType::BF16:
+      return quantize_floating_from<R, DType::BF16>(job);
+    default:
+      return;
   }
 }
 
@@ -263,10 +271,14 @@ void dequantize_floating_to(const DequantizeJob& job) {
 
 void dequantize_floating(const DequantizeJob& job) {
   switch (job.out_dtype) {
-    case DType::F32: return dequantize_floating_to<DType::F32>(job);
-    case DType::F16: return dequantize_floating_to<DType::F16>(job);
-    case DType::BF16: return dequantize_floating_to<DType::BF16>(job);
-    default: return;
+    case DType::F32:
+      return dequantize_floating_to<DType::F32>(job);
+    case DType::F16:
+      return dequantize_floating_to<DType::F16>(job);
+    case DType::BF16:
+      return dequantize_floating_to<DType::BF16>(job);
+    default:
+      return;
   }
 }
 

@@ -27,9 +27,13 @@ void dequantize(const DequantizeJob& job) {
 
 }  // namespace
 
-QuantizeKernels kernels_for_quantize() { return {hwy::TargetName(HWY_TARGET), HWY_TARGET, quantize, dequantize}; }
+QuantizeKernels kernels_for_quantize() {
+  return {hwy::TargetName(HWY_TARGET), HWY_TARGET, quantize, dequantize};
+}
 #else
-QuantizeKernels kernels_for_quantize() { return {}; }
+QuantizeKernels kernels_for_quantize() {
+  return {};
+}
 #endif
 }  // namespace pippin::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -31,9 +31,13 @@ Status check_one(std::string_view what, std::string_view mode, int value, std::s
 
 }  // namespace
 
-std::span<const QuantModeRow> quant_modes() { return rows; }
+std::span<const QuantModeRow> quant_modes() {
+  return rows;
+}
 
-const QuantModeRow& row_of(QuantMode mode) { return rows[static_cast<size_t>(mode)]; }
+const QuantModeRow& row_of(QuantMode mode) {
+  return rows[static_cast<size_t>(mode)];
+}
 
 std::optional<QuantMode> quant_mode_of(std::string_view name) {
   for (const auto& row : rows) {

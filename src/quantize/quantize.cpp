@@ -20,6 +20,8 @@ void dequantize_rows(const QuantFormat& format, DType scale_dtype, const uint32_
   chosen_quantize_kernels().dequantize({format, scale_dtype, packed, scales, biases, groups, out, out_dtype});
 }
 
-const char* kernel_isa() { return chosen_quantize_kernels().isa; }
+const char* kernel_isa() {
+  return chosen_quantize_kernels().isa;
+}
 
 }  // namespace pippin

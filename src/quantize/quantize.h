@@ -27,11 +27,13 @@ void quantize_rows(const QuantFormat& format, Rounding rounding, DType dtype, co
                    int64_t columns, uint32_t* packed, void* scales, void* biases);
 
 // The inverse, as mx.dequantize: writes rows * columns values of `out_dtype`.
-// Affine scales and biases have `scale_dtype` (F32, F16, BF16), and out_dtype must equal it; other modes have U8 scales.
+// Affine scales and biases have `scale_dtype` (F32, F16, BF16), and out_dtype must equal it; other modes have U8
+// scales.
 void dequantize_rows(const QuantFormat& format, DType scale_dtype, const uint32_t* packed, const void* scales,
                      const void* biases, int64_t rows, int64_t columns, void* out, DType out_dtype);
 
-// The instruction set the kernels use here ("AVX3_SPR", "NEON", "SCALAR", ...). PIPPIN_ISA forces one by name.
+// The instruction set the kernels use here: "AVX3" (AVX-512), "AVX2", "NEON" or "SCALAR". PIPPIN_ISA forces one by name
+// where this machine has it; see tensor/isa.h.
 const char* kernel_isa();
 
 }  // namespace pippin

@@ -121,8 +121,10 @@ HWY_INLINE bool find_float_ranges(const QuantizeJob& job, BlockFloats& least, Bl
 // False where a value is not finite; then the ranges mean nothing. Which of 0 and -0 is found is left open.
 template <DType D>
 HWY_INLINE bool find_ranges(const QuantizeJob& job, BlockFloats& least, BlockFloats& greatest) {
-  if constexpr (D == DType::F32) return find_float_ranges(job, least, greatest);
-  else return find_half_ranges<D>(job, least, greatest);
+  if constexpr (D == DType::F32)
+    return find_float_ranges(job, least, greatest);
+  else
+    return find_half_ranges<D>(job, least, greatest);
 }
 
 template <DType D, int group_size>
@@ -159,8 +161,10 @@ HWY_INLINE bool find_float_magnitudes(const QuantizeJob& job, BlockFloats& great
 // The greatest magnitude of each group. False where a value is not finite.
 template <DType D, int group_size>
 HWY_INLINE bool find_magnitudes(const QuantizeJob& job, BlockFloats& greatest) {
-  if constexpr (D == DType::F32) return find_float_magnitudes(job, greatest);
-  else return find_half_magnitudes<D, group_size>(job, greatest);
+  if constexpr (D == DType::F32)
+    return find_float_magnitudes(job, greatest);
+  else
+    return find_half_magnitudes<D, group_size>(job, greatest);
 }
 
 }  // namespace pippin::HWY_NAMESPACE

@@ -60,8 +60,7 @@ ScaleAndBias scale_and_bias(Range range, int bits, Rounding rounding) {
 
 uint32_t code_of(float value, ScaleAndBias by, float steps, Rounding rounding) {
   const float code = rounded(divide(subtract(value, by.bias), by.scale), rounding);
-  if (std::isnan(code)) return rounding == Rounding::metal ? static_cast<uint32_t>(steps) : 0;
-  if (code <= 0) return 0;
+  if (!(code > 0)) return 0;  // and NaN
   return static_cast<uint32_t>(code < steps ? code : steps);
 }
 
@@ -103,19 +102,27 @@ void dequantize_groups(const DequantizeJob& job) {
 
 void reference_quantize_affine(const QuantizeJob& job) {
   switch (job.dtype) {
-    case DType::F32: return quantize_groups<DType::F32>(job);
-    case DType::F16: return quantize_groups<DType::F16>(job);
-    case DType::BF16: return quantize_groups<DType::BF16>(job);
-    default: return;
+    case DType::F32:
+      return quantize_groups<DType::F32>(job);
+    case DType::F16:
+      return quantize_groups<DType::F16>(job);
+    case DType::BF16:
+      return quantize_groups<DType::BF16>(job);
+    default:
+      return;
   }
 }
 
 void reference_dequantize_affine(const DequantizeJob& job) {
   switch (job.scale_dtype) {
-    case DType::F32: return dequantize_groups<DType::F32>(job);
-    case DType::F16: return dequantize_groups<DType::F16>(job);
-    case DType::BF16: return dequantize_groups<DType::BF16>(job);
-    default: return;
+    case DType::F32:
+      return dequantize_groups<DType::F32>(job);
+    case DType::F16:
+      return dequantize_groups<DType::F16>(job);
+    case DType::BF16:
+      return dequantize_groups<DType::BF16>(job);
+    default:
+      return;
   }
 }
 

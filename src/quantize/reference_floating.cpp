@@ -87,7 +87,9 @@ float in_dtype(float value) {
 // The first of the nearest values, distances rounded to dtype D; NaN is near nothing and gets the first code.
 template <DType D>
 uint8_t e2m1_code(float x) {
-  const auto distance = [x](int code) { return in_dtype<D>(std::abs(subtract(x, e2m1_values[static_cast<size_t>(code)]))); };
+  const auto distance = [x](int code) {
+    return in_dtype<D>(std::abs(subtract(x, e2m1_values[static_cast<size_t>(code)])));
+  };
   int nearest = 0;
   for (int code = 1; code < 16; ++code) {
     if (distance(code) < distance(nearest)) nearest = code;
@@ -161,8 +163,7 @@ void dequantize_groups(const DequantizeJob& job) {
   CodeReader codes(job.packed, bits);
   for (int64_t g = 0; g < job.groups; ++g) {
     const auto byte = read_at<uint8_t>(job.scales, g);
-    const float scale =
-        cpu::in_dtype<D>(mode == QuantMode::nvfp4 ? e4m3_to_float(byte) : std::ldexp(1.0f, byte - 127));
+    const float scale = cpu::in_dtype<D>(mode == QuantMode::nvfp4 ? e4m3_to_float(byte) : std::ldexp(1.0f, byte - 127));
     for (int i = 0; i < group_size; ++i) {
       const uint32_t code = codes.take();
       const float value = bits == 4 ? e2m1_values[code] : cpu::in_dtype<D>(e4m3_to_float(static_cast<uint8_t>(code)));
@@ -175,19 +176,27 @@ void dequantize_groups(const DequantizeJob& job) {
 
 void reference_quantize_floating(const QuantizeJob& job) {
   switch (job.dtype) {
-    case DType::F32: return quantize_groups<DType::F32>(job);
-    case DType::F16: return quantize_groups<DType::F16>(job);
-    case DType::BF16: return quantize_groups<DType::BF16>(job);
-    default: return;
+    case DType::F32:
+      return quantize_groups<DType::F32>(job);
+    case DType::F16:
+      return quantize_groups<DType::F16>(job);
+    case DType::BF16:
+      return quantize_groups<DType::BF16>(job);
+    default:
+      return;
   }
 }
 
 void reference_dequantize_floating(const DequantizeJob& job) {
   switch (job.out_dtype) {
-    case DType::F32: return dequantize_groups<DType::F32>(job);
-    case DType::F16: return dequantize_groups<DType::F16>(job);
-    case DType::BF16: return dequantize_groups<DType::BF16>(job);
-    default: return;
+    case DType::F32:
+      return dequantize_groups<DType::F32>(job);
+    case DType::F16:
+      return dequantize_groups<DType::F16>(job);
+    case DType::BF16:
+      return dequantize_groups<DType::BF16>(job);
+    default:
+      return;
   }
 }
 

@@ -28,20 +28,29 @@ template <DType From>
 void cast_from(const void* in, DType to, void* out, int64_t count) {
   if (to == From) return reference_cast(From, in, to, out, count);
   switch (to) {
-    case DType::F32: return cast_all<From, DType::F32>(in, out, count);
-    case DType::F16: return cast_all<From, DType::F16>(in, out, count);
-    case DType::BF16: return cast_all<From, DType::BF16>(in, out, count);
-    default: return reference_cast(From, in, to, out, count);
+    case DType::F32:
+      return cast_all<From, DType::F32>(in, out, count);
+    case DType::F16:
+      return cast_all<From, DType::F16>(in, out, count);
+    case DType::BF16:
+      return cast_all<From, DType::BF16>(in, out, count);
+    default:
+      return reference_cast(From, in, to, out, count);
   }
 }
 
 void cast(DType from, const void* in, DType to, void* out, int64_t count) {
   switch (from) {
-    case DType::F32: return cast_from<DType::F32>(in, to, out, count);
-    case DType::F16: return cast_from<DType::F16>(in, to, out, count);
-    case DType::BF16: return cast_from<DType::BF16>(in, to, out, count);
-    case DType::F8_E4M3: return cast_from<DType::F8_E4M3>(in, to, out, count);
-    default: return reference_cast(from, in, to, out, count);
+    case DType::F32:
+      return cast_from<DType::F32>(in, to, out, count);
+    case DType::F16:
+      return cast_from<DType::F16>(in, to, out, count);
+    case DType::BF16:
+      return cast_from<DType::BF16>(in, to, out, count);
+    case DType::F8_E4M3:
+      return cast_from<DType::F8_E4M3>(in, to, out, count);
+    default:
+      return reference_cast(from, in, to, out, count);
   }
 }
 
@@ -79,18 +88,26 @@ int64_t nonfinite_in(const void* values, int64_t count) {
 
 int64_t count_nonfinite(DType dtype, const void* values, int64_t count) {
   switch (dtype) {
-    case DType::F16: return nonfinite_in<DType::F16, uint16_t, 0x7C00>(values, count);
-    case DType::BF16: return nonfinite_in<DType::BF16, uint16_t, 0x7F80>(values, count);
-    case DType::F32: return nonfinite_in<DType::F32, uint32_t, 0x7F800000>(values, count);
-    default: return reference_count_nonfinite(dtype, values, count);
+    case DType::F16:
+      return nonfinite_in<DType::F16, uint16_t, 0x7C00>(values, count);
+    case DType::BF16:
+      return nonfinite_in<DType::BF16, uint16_t, 0x7F80>(values, count);
+    case DType::F32:
+      return nonfinite_in<DType::F32, uint32_t, 0x7F800000>(values, count);
+    default:
+      return reference_count_nonfinite(dtype, values, count);
   }
 }
 
 }  // namespace
 
-CastKernels kernels_for_cast() { return {hwy::TargetName(HWY_TARGET), HWY_TARGET, cast, count_nonfinite}; }
+CastKernels kernels_for_cast() {
+  return {hwy::TargetName(HWY_TARGET), HWY_TARGET, cast, count_nonfinite};
+}
 #else
-CastKernels kernels_for_cast() { return {}; }
+CastKernels kernels_for_cast() {
+  return {};
+}
 #endif
 }  // namespace pippin::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

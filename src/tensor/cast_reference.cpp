@@ -44,22 +44,38 @@ void cast_all(const void* in, void* out, int64_t count) {
 template <DType From>
 void cast_from(const void* in, DType to, void* out, int64_t count) {
   switch (to) {
-    case DType::BOOL: return cast_all<From, DType::BOOL>(in, out, count);
-    case DType::U8: return cast_all<From, DType::U8>(in, out, count);
-    case DType::I8: return cast_all<From, DType::I8>(in, out, count);
-    case DType::F8_E4M3: return cast_all<From, DType::F8_E4M3>(in, out, count);
-    case DType::U16: return cast_all<From, DType::U16>(in, out, count);
-    case DType::I16: return cast_all<From, DType::I16>(in, out, count);
-    case DType::F16: return cast_all<From, DType::F16>(in, out, count);
-    case DType::BF16: return cast_all<From, DType::BF16>(in, out, count);
-    case DType::U32: return cast_all<From, DType::U32>(in, out, count);
-    case DType::I32: return cast_all<From, DType::I32>(in, out, count);
-    case DType::F32: return cast_all<From, DType::F32>(in, out, count);
-    case DType::U64: return cast_all<From, DType::U64>(in, out, count);
-    case DType::I64: return cast_all<From, DType::I64>(in, out, count);
-    case DType::F64: return cast_all<From, DType::F64>(in, out, count);
+    case DType::BOOL:
+      return cast_all<From, DType::BOOL>(in, out, count);
+    case DType::U8:
+      return cast_all<From, DType::U8>(in, out, count);
+    case DType::I8:
+      return cast_all<From, DType::I8>(in, out, count);
+    case DType::F8_E4M3:
+      return cast_all<From, DType::F8_E4M3>(in, out, count);
+    case DType::U16:
+      return cast_all<From, DType::U16>(in, out, count);
+    case DType::I16:
+      return cast_all<From, DType::I16>(in, out, count);
+    case DType::F16:
+      return cast_all<From, DType::F16>(in, out, count);
+    case DType::BF16:
+      return cast_all<From, DType::BF16>(in, out, count);
+    case DType::U32:
+      return cast_all<From, DType::U32>(in, out, count);
+    case DType::I32:
+      return cast_all<From, DType::I32>(in, out, count);
+    case DType::F32:
+      return cast_all<From, DType::F32>(in, out, count);
+    case DType::U64:
+      return cast_all<From, DType::U64>(in, out, count);
+    case DType::I64:
+      return cast_all<From, DType::I64>(in, out, count);
+    case DType::F64:
+      return cast_all<From, DType::F64>(in, out, count);
     case DType::F8_E5M2:
-    case DType::F8_E8M0: std::memset(out, 0, static_cast<size_t>(count)); return;
+    case DType::F8_E8M0:
+      std::memset(out, 0, static_cast<size_t>(count));
+      return;
   }
 }
 
@@ -80,32 +96,53 @@ void reference_cast(DType from, const void* in, DType to, void* out, int64_t cou
     return;
   }
   switch (from) {
-    case DType::BOOL: return cast_from<DType::BOOL>(in, to, out, count);
-    case DType::U8: return cast_from<DType::U8>(in, to, out, count);
-    case DType::I8: return cast_from<DType::I8>(in, to, out, count);
-    case DType::F8_E4M3: return cast_from<DType::F8_E4M3>(in, to, out, count);
-    case DType::F8_E5M2: return cast_from<DType::F8_E5M2>(in, to, out, count);
-    case DType::F8_E8M0: return cast_from<DType::F8_E8M0>(in, to, out, count);
-    case DType::U16: return cast_from<DType::U16>(in, to, out, count);
-    case DType::I16: return cast_from<DType::I16>(in, to, out, count);
-    case DType::F16: return cast_from<DType::F16>(in, to, out, count);
-    case DType::BF16: return cast_from<DType::BF16>(in, to, out, count);
-    case DType::U32: return cast_from<DType::U32>(in, to, out, count);
-    case DType::I32: return cast_from<DType::I32>(in, to, out, count);
-    case DType::F32: return cast_from<DType::F32>(in, to, out, count);
-    case DType::U64: return cast_from<DType::U64>(in, to, out, count);
-    case DType::I64: return cast_from<DType::I64>(in, to, out, count);
-    case DType::F64: return cast_from<DType::F64>(in, to, out, count);
+    case DType::BOOL:
+      return cast_from<DType::BOOL>(in, to, out, count);
+    case DType::U8:
+      return cast_from<DType::U8>(in, to, out, count);
+    case DType::I8:
+      return cast_from<DType::I8>(in, to, out, count);
+    case DType::F8_E4M3:
+      return cast_from<DType::F8_E4M3>(in, to, out, count);
+    case DType::F8_E5M2:
+      return cast_from<DType::F8_E5M2>(in, to, out, count);
+    case DType::F8_E8M0:
+      return cast_from<DType::F8_E8M0>(in, to, out, count);
+    case DType::U16:
+      return cast_from<DType::U16>(in, to, out, count);
+    case DType::I16:
+      return cast_from<DType::I16>(in, to, out, count);
+    case DType::F16:
+      return cast_from<DType::F16>(in, to, out, count);
+    case DType::BF16:
+      return cast_from<DType::BF16>(in, to, out, count);
+    case DType::U32:
+      return cast_from<DType::U32>(in, to, out, count);
+    case DType::I32:
+      return cast_from<DType::I32>(in, to, out, count);
+    case DType::F32:
+      return cast_from<DType::F32>(in, to, out, count);
+    case DType::U64:
+      return cast_from<DType::U64>(in, to, out, count);
+    case DType::I64:
+      return cast_from<DType::I64>(in, to, out, count);
+    case DType::F64:
+      return cast_from<DType::F64>(in, to, out, count);
   }
 }
 
 int64_t reference_count_nonfinite(DType dtype, const void* values, int64_t count) {
   switch (dtype) {
-    case DType::F16: return nonfinite_in<DType::F16>(values, count);
-    case DType::BF16: return nonfinite_in<DType::BF16>(values, count);
-    case DType::F32: return nonfinite_in<DType::F32>(values, count);
-    case DType::F64: return nonfinite_in<DType::F64>(values, count);
-    default: return 0;
+    case DType::F16:
+      return nonfinite_in<DType::F16>(values, count);
+    case DType::BF16:
+      return nonfinite_in<DType::BF16>(values, count);
+    case DType::F32:
+      return nonfinite_in<DType::F32>(values, count);
+    case DType::F64:
+      return nonfinite_in<DType::F64>(values, count);
+    default:
+      return 0;
   }
 }
 

@@ -23,49 +23,65 @@ struct PlainElement {
   static T load(T stored) { return stored; }
 };
 
-template <> struct Element<DType::U8> : PlainElement<uint8_t> {};
-template <> struct Element<DType::I8> : PlainElement<int8_t> {};
-template <> struct Element<DType::U16> : PlainElement<uint16_t> {};
-template <> struct Element<DType::I16> : PlainElement<int16_t> {};
-template <> struct Element<DType::U32> : PlainElement<uint32_t> {};
-template <> struct Element<DType::I32> : PlainElement<int32_t> {};
-template <> struct Element<DType::U64> : PlainElement<uint64_t> {};
-template <> struct Element<DType::I64> : PlainElement<int64_t> {};
-template <> struct Element<DType::F64> : PlainElement<double> {};
+template <>
+struct Element<DType::U8> : PlainElement<uint8_t> {};
+template <>
+struct Element<DType::I8> : PlainElement<int8_t> {};
+template <>
+struct Element<DType::U16> : PlainElement<uint16_t> {};
+template <>
+struct Element<DType::I16> : PlainElement<int16_t> {};
+template <>
+struct Element<DType::U32> : PlainElement<uint32_t> {};
+template <>
+struct Element<DType::I32> : PlainElement<int32_t> {};
+template <>
+struct Element<DType::U64> : PlainElement<uint64_t> {};
+template <>
+struct Element<DType::I64> : PlainElement<int64_t> {};
+template <>
+struct Element<DType::F64> : PlainElement<double> {};
 
-template <> struct Element<DType::F32> : PlainElement<float> {
+template <>
+struct Element<DType::F32> : PlainElement<float> {
   static float store(float value) { return value; }
 };
 
-template <> struct Element<DType::F16> {
+template <>
+struct Element<DType::F16> {
   using Storage = uint16_t;
   static float load(uint16_t stored) { return f16_to_float(stored); }
   static uint16_t store(float value) { return float_to_f16(value); }
 };
 
-template <> struct Element<DType::BF16> {
+template <>
+struct Element<DType::BF16> {
   using Storage = uint16_t;
   static float load(uint16_t stored) { return bf16_to_float(stored); }
   static uint16_t store(float value) { return float_to_bf16(value); }
 };
 
-template <> struct Element<DType::BOOL> {
+template <>
+struct Element<DType::BOOL> {
   using Storage = uint8_t;
   static uint8_t load(uint8_t stored) { return stored != 0; }
 };
 
-template <> struct Element<DType::F8_E4M3> {
+template <>
+struct Element<DType::F8_E4M3> {
   using Storage = uint8_t;
   static float load(uint8_t stored) { return e4m3_to_float(stored); }
   static uint8_t store(float value) { return float_to_e4m3(value); }
 };
 
-template <> struct Element<DType::F8_E5M2> {
+template <>
+struct Element<DType::F8_E5M2> {
   using Storage = uint8_t;
   static float load(uint8_t stored) { return e5m2_to_float(stored); }
 };
 
-template <> struct Element<DType::F8_E8M0> {
+template <>
+struct Element<DType::F8_E8M0> {
   using Storage = uint8_t;
   static float load(uint8_t stored) { return e8m0_to_float(stored); }
 };

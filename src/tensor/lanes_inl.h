@@ -40,8 +40,12 @@ constexpr Halves halves{};
 constexpr Bytes bytes{};
 constexpr int64_t lane_count = static_cast<int64_t>(hn::MaxLanes(floats));
 
-HWY_INLINE WordVector bits_of(FloatVector v) { return hn::BitCast(words, v); }
-HWY_INLINE FloatVector float_of(WordVector v) { return hn::BitCast(floats, v); }
+HWY_INLINE WordVector bits_of(FloatVector v) {
+  return hn::BitCast(words, v);
+}
+HWY_INLINE FloatVector float_of(WordVector v) {
+  return hn::BitCast(floats, v);
+}
 
 // Lanes<D>::load reads lane_count elements, store writes them with the bits of small_float.h. rounded() gives the
 // nearest values that D has; its argument must not be NaN.

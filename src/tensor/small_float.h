@@ -14,7 +14,9 @@
 
 namespace pippin {
 
-inline float bf16_to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+inline float bf16_to_float(uint16_t bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
 
 // Every NaN becomes 0x7FC0.
 inline uint16_t float_to_bf16(float value) {
@@ -80,7 +82,9 @@ inline uint8_t float_to_e4m3(float value) {
   return static_cast<uint8_t>(sign | code);
 }
 
-inline float e5m2_to_float(uint8_t bits) { return f16_to_float(static_cast<uint16_t>(bits << 8)); }
+inline float e5m2_to_float(uint8_t bits) {
+  return f16_to_float(static_cast<uint16_t>(bits << 8));
+}
 
 inline float e8m0_to_float(uint8_t bits) {
   if (bits == 0xFF) return std::bit_cast<float>(0x7FC00000u);

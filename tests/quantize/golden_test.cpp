@@ -87,8 +87,8 @@ TEST(Golden, Dequantize) {
       const std::string scales = from_base64(golden["scales"].get<std::string>());
       const std::string biases = from_base64(golden.value("biases", ""));
       std::string out(static_cast<size_t>(columns) * size_of(dtype), '\0');
-      kernels.dequantize({format, dtype, packed.data(), scales.data(), biases.data(), columns / format.group_size,
-                          out.data(), dtype});
+      kernels.dequantize(
+          {format, dtype, packed.data(), scales.data(), biases.data(), columns / format.group_size, out.data(), dtype});
       ASSERT_EQ(out, from_base64(golden["out"].get<std::string>())) << title(golden, kernels.isa);
     }
   }

@@ -39,6 +39,7 @@ const std::vector<Draw> draws{
     {"infinity", 2, 0.01, {infinity, -infinity}},
     {"nan", 2, 0.01, {std::numeric_limits<float>::quiet_NaN(), infinity}},
     {"huge", 0, 0.5, {3e38f, -3e38f, 65504, -65504}},
+    {"one huge value", 0, 1, {3e38f}},
 };
 
 std::vector<char> drawn(const Draw& draw, int sign, DType dtype, int64_t count, uint32_t seed) {
@@ -116,7 +117,9 @@ void compare_with_reference(const QuantizeJob& job, const std::string& what) {
   }
 }
 
-std::string_view name_of(Rounding rounding) { return rounding == Rounding::metal ? "metal" : "cpu"; }
+std::string_view name_of(Rounding rounding) {
+  return rounding == Rounding::metal ? "metal" : "cpu";
+}
 
 class KernelsOf : public testing::TestWithParam<QuantFormat> {};
 
@@ -154,15 +157,39 @@ TEST(Kernels, RoundQuotientsAsTheReferenceDoes) {
     for (uint16_t edge = 0x3F80; edge < 0x4000; ++edge) {
       for (uint16_t first = 0; first < 128 * 8; first += 31) {
         values.push_back(edge);
-        for (uint16_t i = 0; i < 31; ++i) values.push_back(static_cast<uint16_t>((first % 2 ? 0x3C80 : 0xBC80) + first + i));
+        for (uint16_t i = 0; i < 31; ++i)
+          values.push_back(static_cast<uint16_t>((first % 2 ? 0x3C80 : 0xBC80) + first + i));
       }
     }
     for (const Rounding rounding : {Rounding::metal, Rounding::cpu}) {
-      compare_with_reference({{QuantMode::affine, bits, 32}, rounding, DType::BF16, values.data(),
-                              static_cast<int64_t>(values.size()) / 32, {}, {}, {}},
+      compare_with_reference({{QuantMode::affine, bits, 32},
+                              rounding,
+                              DType::BF16,
+                              values.data(),
+                              static_cast<int64_t>(values.size()) / 32,
+                              {},
+                              {},
+                              {}},
                              fmt::format("{} bits, {}", bits, name_of(rounding)));
     }
   }
+}
+
+// The float below one half is no half: its code is 0, and so are the steps from it to zero.
+TEST(Kernels, RoundTheFloatBelowOneHalfDown) {
+  const float below = 0x1.fffffep-2f;
+  std::vector<float> values(32);
+  values[0] = -0x1.800002p1f;  // the bias; with 2 bits the scale is 0x1.800002p0
+  values[1] = 1.5f;
+  values[2] = values[0] + 0.75f;
+  ASSERT_EQ(0.75f / 0x1.800002p0f, below);
+  compare_with_reference({{QuantMode::affine, 2, 32}, Rounding::metal, DType::F32, values.data(), 1, {}, {}, {}},
+                         "code");
+  values = {std::nextafter(1e-7f / 2, 0.0f)};
+  values.resize(32);
+  ASSERT_EQ(values[0] / 1e-7f, below);
+  compare_with_reference({{QuantMode::affine, 4, 32}, Rounding::metal, DType::F32, values.data(), 1, {}, {}, {}},
+                         "steps");
 }
 
 TEST(Kernels, NoGroupsAreNoWork) {

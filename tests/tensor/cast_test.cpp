@@ -40,8 +40,7 @@ TEST(Cast, BetweenFloats) {
 }
 
 TEST(Cast, EightBitFloatsDecode) {
-  EXPECT_THAT((casted<float, uint8_t>(DType::F8_E4M3, {0x38, 0xFE, 0x01}, DType::F32)),
-              ElementsAre(1, -448, 0x1p-9f));
+  EXPECT_THAT((casted<float, uint8_t>(DType::F8_E4M3, {0x38, 0xFE, 0x01}, DType::F32)), ElementsAre(1, -448, 0x1p-9f));
   EXPECT_THAT((casted<uint16_t, uint8_t>(DType::F8_E4M3, {0x38, 0xFE, 0x7F}, DType::BF16)),
               ElementsAre(0x3F80, 0xC3E0, 0x7FC0));
   EXPECT_THAT((casted<float, uint8_t>(DType::F8_E5M2, {0x3C, 0x01}, DType::F32)), ElementsAre(1, 0x1p-16f));
@@ -125,4 +124,6 @@ TEST(CastKernels, EveryInstructionSetCountsAlike) {
   }
 }
 
-TEST(CastKernels, TheReferenceIsLast) { EXPECT_STREQ(cast_kernels().back().isa, "SCALAR"); }
+TEST(CastKernels, TheReferenceIsLast) {
+  EXPECT_STREQ(cast_kernels().back().isa, "SCALAR");
+}

@@ -19,8 +19,10 @@ Result<int> quarter_of(int value) {
 }  // namespace
 
 TEST(Error, MessageHasValueRuleDetailsAndWayOut) {
-  const Error error{ErrorTag::mismatch, "every tensor is known", "2 tensors are not", "check the model type", {"a", "b"}};
-  EXPECT_EQ(error.message(), "2 tensors are not\n  rule: every tensor is known\n  - a\n  - b\n  what to do: check the model type");
+  const Error error{
+      ErrorTag::mismatch, "every tensor is known", "2 tensors are not", "check the model type", {"a", "b"}};
+  EXPECT_EQ(error.message(),
+            "2 tensors are not\n  rule: every tensor is known\n  - a\n  - b\n  what to do: check the model type");
   EXPECT_EQ((Error{ErrorTag::io, "", "read failed", "", {}}.message()), "read failed");
 }
 

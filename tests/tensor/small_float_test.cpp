@@ -10,14 +10,16 @@ using namespace pippin;
 namespace {
 const float infinity = std::numeric_limits<float>::infinity();
 const float not_a_number = std::numeric_limits<float>::quiet_NaN();
-uint32_t bits_of(float value) { return std::bit_cast<uint32_t>(value); }
+uint32_t bits_of(float value) {
+  return std::bit_cast<uint32_t>(value);
+}
 }  // namespace
 
 TEST(SmallFloat, Bf16RoundsToEvenAndOverflows) {
   EXPECT_EQ(float_to_bf16(1.0f), 0x3F80);
-  EXPECT_EQ(float_to_bf16(0x1.01p0f), 0x3F80);        // half a unit above 1
-  EXPECT_EQ(float_to_bf16(0x1.010002p0f), 0x3F81);    // a bit more
-  EXPECT_EQ(float_to_bf16(0x1.03p0f), 0x3F82);        // half a unit above an odd one
+  EXPECT_EQ(float_to_bf16(0x1.01p0f), 0x3F80);      // half a unit above 1
+  EXPECT_EQ(float_to_bf16(0x1.010002p0f), 0x3F81);  // a bit more
+  EXPECT_EQ(float_to_bf16(0x1.03p0f), 0x3F82);      // half a unit above an odd one
   EXPECT_EQ(float_to_bf16(3.4e38f), 0x7F80);
   EXPECT_EQ(float_to_bf16(-0.0f), 0x8000);
   EXPECT_EQ(float_to_bf16(not_a_number), 0x7FC0);
@@ -31,10 +33,10 @@ TEST(SmallFloat, F16RoundsToEvenAndOverflows) {
   EXPECT_EQ(float_to_f16(65520.0f), 0x7C00);
   EXPECT_EQ(float_to_f16(-infinity), 0xFC00);
   EXPECT_EQ(float_to_f16(0x1p-24f), 0x0001);
-  EXPECT_EQ(float_to_f16(0x1p-25f), 0x0000);          // half the least number: to even
+  EXPECT_EQ(float_to_f16(0x1p-25f), 0x0000);  // half the least number: to even
   EXPECT_EQ(float_to_f16(0x1.8p-24f), 0x0002);
   EXPECT_EQ(float_to_f16(0x1.ff8p-15f), 0x03FF);
-  EXPECT_EQ(float_to_f16(0x1.ffcp-15f), 0x0400);      // from the subnormal numbers up to the normal ones
+  EXPECT_EQ(float_to_f16(0x1.ffcp-15f), 0x0400);  // from the subnormal numbers up to the normal ones
   EXPECT_EQ(float_to_f16(not_a_number), 0x7D00);
   EXPECT_EQ(float_to_f16(-not_a_number), 0xFD00);
 }
@@ -49,7 +51,7 @@ TEST(SmallFloat, E4m3SaturatesAndKeepsTheSign) {
   EXPECT_EQ(float_to_e4m3(0x1p-9f), 0x01);
   EXPECT_EQ(float_to_e4m3(0x1p-10f), 0x00);
   EXPECT_EQ(float_to_e4m3(0x1.8p-9f), 0x02);
-  EXPECT_EQ(float_to_e4m3(1.0625f), 0x38);            // half a unit above 1
+  EXPECT_EQ(float_to_e4m3(1.0625f), 0x38);  // half a unit above 1
   EXPECT_EQ(float_to_e4m3(1.1875f), 0x3A);
 }
 
