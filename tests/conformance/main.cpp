@@ -1,6 +1,7 @@
 // Converts conformance cases and compares every tensor and config.json with what the reference wrote.
 //
 //   conformance [--arch FOLDER] [--verbose] CASE.json...
+//   conformance --write-source CASE.json FOLDER       only writes the case's source checkpoint
 //
 // A case's source is made from the ghost formula; its runs are converted with the CPU backend's rounding, since that is
 // where they were recorded. Exit status 1 where any run differs.
@@ -13,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "conformance/case_runner.h"
+#include "ghost/ghost.h"
 
 int main(int argc, char** argv) {
   pippin::CaseOptions options;
@@ -22,6 +24,10 @@ int main(int argc, char** argv) {
     if (argument == "--arch" && i + 1 < argc) options.arch = argv[++i];
     else if (argument == "--verbose") options.verbose = true;
     else cases.emplace_back(argument);
+  }
+  if (cases.size() == 3 && cases[0] == "--write-source") {
+    pippin::write_ghost(pippin::read_case(cases[1]), cases[2]);
+    return 0;
   }
   size_t failed = 0;
   size_t runs = 0;
