@@ -92,6 +92,7 @@ TEST(FrontMatter, AddsToEveryKindOfList) {
       {"tags:\n- 'mlx' # yes\n", "tags:\n- 'mlx' # yes\n"},
       {"tags:\n- mlx-audio\n", "tags:\n- mlx-audio\n- mlx\n"},
       {"tags: [a, 'b, c']\n", "tags: [a, 'b, c', mlx]\n"},
+      {"tags: [a, '] mlx, ']\n", "tags: [a, '] mlx, ', mlx]\n"},
       {"tags: [a, \"mlx\"]\n", "tags: [a, \"mlx\"]\n"},
       {"tags: [a,\n  mlx]\n", "tags: [a,\n  mlx]\n"},
       {"tags: [it's, b]\n", "tags: [it's, b, mlx]\n"},

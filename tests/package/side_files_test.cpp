@@ -75,9 +75,9 @@ TEST(SideFiles, OfAWholeRepositoryForMlxLm) {
 
 TEST(SideFiles, MlxVlmTakesFoldersOfConfigsToo) {
   const TemporaryFolder source;
-  for (const char* name :
-       {"encoder_config/config.json", "1_Pooling/config.json", "a/b/c/d.json", "2_Dense/config.json",
-        "2_Dense/model.safetensors", "assets/logo.png", "onnx/config.json", "data/.hidden", "data/a.json"})
+  for (const char* name : {"encoder_config/config.json", "1_Pooling/config.json", "a/b/c/d.json", "2_Dense/config.json",
+                           "2_Dense/model.safetensors", "assets/logo.png", "onnx/config.json", "data/.hidden",
+                           "data/a.json", "mixed/a.json", "mixed/deeper/logo.png"})
     source.write(name);
   EXPECT_THAT(carried(source, "mlx-lm"), IsEmpty());
   EXPECT_THAT(carried(source, "mlx-vlm"),
@@ -133,7 +133,10 @@ TEST(SideFiles, CopiedByteForByteThroughLinks) {
 
 TEST(SideFiles, LinksToFoldersAndPipesAreNotFollowed) {
   const TemporaryFolder source;
+  const TemporaryFolder elsewhere;
+  elsewhere.write("a.json");
   fs::create_directory_symlink(".", source.path() / "loop");
+  fs::create_directory_symlink(elsewhere.path(), source.path() / "linked");
   ASSERT_EQ(mkfifo((source.path() / "tokenizer.json").c_str(), 0600), 0);
   EXPECT_THAT(carried(source, "mlx-vlm"), IsEmpty());
 }
