@@ -99,10 +99,11 @@ Result<LoadedModel> load_model(const Checkpoint& checkpoint, const SpecLibrary& 
     PIPPIN_CHECK(apply_weight_rules(*model.scope, model.tensors));
   }
   if (request.target == Target::mlx_lm) {
-    PIPPIN_TRY(model.quantization, unpack_after_rules(model.tensors, model.config));
+    PIPPIN_TRY(model.quantization, unpack_after_rules(model.tensors, model.config, checkpoint));
     PIPPIN_CHECK(edit_config(model.config, *model.scope));
   }
   PIPPIN_TRY(model.tree, build_modules(*model.scope));
+  if (request.target == Target::mlx_lm) make_ternary(model.tree, model.config);
   if (request.target == Target::mlx_vlm) leave_out_absent_parts(model.tree, model.tensors, model.warnings);
   for (const auto& module : model.tree.modules) {
     PIPPIN_TRY(auto format, packed_format(module, model.tensors, model.quantization, request.target));

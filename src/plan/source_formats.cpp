@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "plan/int4_sources.h"
 #include "plan/packed_layers.h"
 
 namespace pippin {
@@ -66,7 +67,34 @@ Status check_known(const Json& declared, const Json& config) {
   return unknown("quant_method", method.empty() ? declared.dump() : method);
 }
 
-Result<Json> unpack_after_rules(TensorMap& /*tensors*/, Json& config) {
+void make_ternary(ModuleTree& tree, const Json& config) {
+  const Json declared = config.value("quantization_config", Json(nullptr));
+  if (text(declared, "quant_method") != "bitnet") return;
+  const Json kept = declared.value("modules_to_not_convert", Json::array());
+  for (size_t index = 0; index < tree.modules.size(); ++index) {
+    MlxModule& module = tree.modules[index];
+    const bool named = kept.is_array() && std::find(kept.begin(), kept.end(), module.path) != kept.end();
+    if (module.kind != "linear" || named) continue;
+    module.quantizable = false;
+    Shape& shape = module.parameters[0].shape;
+    shape[0] = (shape[0] + 3) / 4;
+    module.parameters.insert(module.parameters.begin() + 1, {"weight_scale", {1}});
+  }
+  // The parameters of a module follow each other; the order is made again with the new ones in place.
+  std::vector<std::pair<size_t, size_t>> order;
+  std::vector<bool> seen(tree.modules.size());
+  for (const auto& [index, parameter] : tree.order) {
+    if (tree.modules[index].kind != "linear") {
+      order.emplace_back(index, parameter);
+    } else if (!seen[index]) {
+      seen[index] = true;
+      for (size_t k = 0; k < tree.modules[index].parameters.size(); ++k) order.emplace_back(index, k);
+    }
+  }
+  tree.order = std::move(order);
+}
+
+Result<Json> unpack_after_rules(TensorMap& tensors, Json& config, const Checkpoint& checkpoint) {
   if (config.contains("quantization") && !config["quantization"].is_null()) return config["quantization"];
   const Json declared = config.value("quantization_config", Json(nullptr));
   if (!declared.is_object() || declared.empty()) return Json(nullptr);
@@ -80,6 +108,8 @@ Result<Json> unpack_after_rules(TensorMap& /*tensors*/, Json& config) {
     PIPPIN_TRY(quantization, compressed_tensors(declared));
   } else if (method == "modelopt" || declared.contains("quantization")) {
     PIPPIN_TRY(quantization, modelopt(declared));
+  } else if (method == "awq" || method == "gptq") {
+    PIPPIN_TRY(quantization, repack_int4(tensors, declared, checkpoint));
   }
   if (quantization.is_null()) return quantization;
   config["quantization"] = quantization;

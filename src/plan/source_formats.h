@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "pippin/error.h"
+#include "source/checkpoint.h"
+#include "spec/module_tree.h"
 #include "spec/tensor_map.h"
 
 namespace pippin {
@@ -21,6 +23,10 @@ Result<nlohmann::ordered_json> unpack_before_rules(TensorMap& tensors, const nlo
 
 // mlx-lm's loader: after the weight rules; sets config["quantization"] and ["quantization_config"] where it takes the source's
 // packing over. Gives config["quantization"], or null.
-Result<nlohmann::ordered_json> unpack_after_rules(TensorMap& tensors, nlohmann::ordered_json& config);
+Result<nlohmann::ordered_json> unpack_after_rules(TensorMap& tensors, nlohmann::ordered_json& config, const Checkpoint& checkpoint);
+
+// mlx-lm: with quant_method "bitnet" every linear module but those in modules_to_not_convert is a ternary one: weight
+// U8 [ceil(out / 4), in] and weight_scale [1], never quantized further.
+void make_ternary(ModuleTree& tree, const nlohmann::ordered_json& config);
 
 }  // namespace pippin

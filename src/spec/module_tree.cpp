@@ -156,7 +156,7 @@ class Builder {
     Include bound = include;
     for (auto& [name, expression] : bound.with) {
       PIPPIN_TRY(Value value, expression.evaluate(bindings));
-      PIPPIN_TRY(expression, Expression::parse(value.dump(), expression.where()));
+      PIPPIN_TRY(expression, Expression::parse(value.is_null() ? "none" : value.dump(), expression.where()));
     }
     return scope.inner(bound);
   }
