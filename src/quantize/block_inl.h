@@ -104,7 +104,7 @@ HWY_INLINE const uint8_t* unpacked_codes(const void* in, int64_t count, uint8_t 
 
 // Integer part and nearest integer (ties to even) of small numbers, without Highway's care for what does not fit.
 HWY_INLINE IntegerVector truncated(FloatVector v) {
-#if HWY_TARGET == HWY_AVX3
+#if HWY_TARGET <= HWY_AVX3
   return IntegerVector{_mm512_cvttps_epi32(v.raw)};
 #elif HWY_TARGET == HWY_AVX2
   return IntegerVector{_mm256_cvttps_epi32(v.raw)};
@@ -114,7 +114,7 @@ HWY_INLINE IntegerVector truncated(FloatVector v) {
 }
 
 HWY_INLINE IntegerVector nearest(FloatVector v) {
-#if HWY_TARGET == HWY_AVX3
+#if HWY_TARGET <= HWY_AVX3
   return IntegerVector{_mm512_cvtps_epi32(v.raw)};
 #elif HWY_TARGET == HWY_AVX2
   return IntegerVector{_mm256_cvtps_epi32(v.raw)};

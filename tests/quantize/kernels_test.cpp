@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 #include <random>
 #include <string>
 
@@ -36,6 +37,7 @@ const std::vector<Draw> draws{
     {"zeros", 3, 0.9, {0.0f, -0.0f}},
     {"only zeros", 0, 1, {0.0f, -0.0f}},
     {"subnormal", 0, 0.95, {1e-40f, -3e-39f, 1e-45f, 0.0f, 6e-8f, -6e-8f}},
+    {"only subnormal", 0, 1, {1e-40f, -3e-39f, 1e-45f, 6e-8f}},
     {"infinity", 2, 0.01, {infinity, -infinity}},
     {"nan", 2, 0.01, {std::numeric_limits<float>::quiet_NaN(), infinity}},
     {"huge", 0, 0.5, {3e38f, -3e38f, 65504, -65504}},
@@ -148,6 +150,35 @@ TEST_P(KernelsOf, GiveTheReferencesBits) {
 INSTANTIATE_TEST_SUITE_P(AllFormats, KernelsOf, testing::ValuesIn(all_formats()), [](const auto& each) {
   return fmt::format("{}_{}_{}", row_of(each.param.mode).name, each.param.bits, each.param.group_size);
 });
+
+// Scales no quantization makes: every byte, and for affine modes NaN, infinity and what overflows.
+TEST_P(KernelsOf, DequantizeWithAnyScale) {
+  const QuantFormat format = GetParam();
+  const int64_t groups = 256;
+  std::mt19937 random(3);
+  std::vector<uint32_t> packed(static_cast<size_t>(groups * format.group_size * format.bits / 32));
+  for (uint32_t& word : packed) word = static_cast<uint32_t>(random());
+  for (const DType dtype : {DType::F32, DType::F16, DType::BF16}) {
+    std::vector<char> scales = drawn({"", 100, 0.3, {infinity, -infinity, NAN, 0, -0.0f}}, 0, dtype, groups, 4);
+    const std::vector<char> biases = drawn({"", 100, 0.3, {infinity, NAN, -0.0f}}, 0, dtype, groups, 5);
+    if (format.mode != QuantMode::affine) std::iota(scales.begin(), scales.begin() + groups, char{0});
+    const auto run = [&](const QuantizeKernels& kernels, int64_t first, int64_t count) {
+      const DequantizeJob job{format, dtype, packed.data(), scales.data(), biases.data(), groups, nullptr, dtype};
+      std::vector<char> out(static_cast<size_t>(count * format.group_size) * size_of(dtype));
+      DequantizeJob some = job.slice(first, count);
+      some.out = out.data();
+      kernels.dequantize(some);
+      return out;
+    };
+    for (const QuantizeKernels& kernels : quantize_kernels()) {
+      // One group at a time too, so that no neighbour sends it to the reference.
+      for (int64_t g = 0; g < groups; ++g) {
+        ASSERT_EQ(run(kernels, g, 1), run(quantize_kernels().back(), g, 1)) << kernels.isa << " group " << g;
+      }
+      ASSERT_EQ(run(kernels, 0, groups), run(quantize_kernels().back(), 0, groups)) << kernels.isa;
+    }
+  }
+}
 
 // The worst case for kernels that divide by multiplying with an inverse: quotients that lie on or beside the middle
 // between two codes. Every BF16 significand as edge, and every one as value.

@@ -108,6 +108,17 @@ TEST(QuantizeRows, Mxfp4) {
   EXPECT_EQ(back, row);
 }
 
+// The CPU looks for the nearest of E2M1's values by distances; nvfp4's are floats also where the values are BF16.
+TEST(QuantizeRows, Nvfp4BeyondItsRangeHasTheLargestCode) {
+  const std::array<uint16_t, 16> row{0x4980, 0xC980};  // 2^20, -2^20
+  std::array<uint32_t, 2> words{};
+  uint8_t scale = 0;
+  quantize_rows({QuantMode::nvfp4, 4, 16}, Rounding::cpu, DType::BF16, row.data(), 1, 16, words.data(), &scale,
+                nullptr);
+  EXPECT_EQ(scale, 0x7E);
+  EXPECT_THAT(words, ElementsAre(0x000000F7, 0));
+}
+
 TEST(DequantizeRows, F16RoundsTheProductBeforeItAddsTheBias) {
   const std::array<uint32_t, 4> words{0xF, 0, 0, 0};
   const uint16_t scale = 0x3C01;  // 1.0009765625; times 15 is 15.0146, which F16 rounds to 15.015625

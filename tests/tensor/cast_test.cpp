@@ -53,7 +53,7 @@ TEST(Cast, Integers) {
   EXPECT_THAT((casted<int32_t, int64_t>(DType::I64, {-1, 1LL << 32}, DType::I32)), ElementsAre(-1, 0));
   EXPECT_THAT((casted<uint16_t, uint8_t>(DType::U8, {255}, DType::BF16)), ElementsAre(0x437F));
   EXPECT_THAT((casted<int32_t, float>(DType::F32, {2.9f, -2.9f}, DType::I32)), ElementsAre(2, -2));
-  EXPECT_THAT((casted<uint64_t, float>(DType::F32, {0x1p63f}, DType::U64)), ElementsAre(1ULL << 63));
+  EXPECT_THAT((casted<uint64_t, float>(DType::F32, {0x1.8p63f}, DType::U64)), ElementsAre(3ULL << 62));
   EXPECT_THAT((casted<uint8_t, float>(DType::F32, {0.0f, 0.5f, not_a_number}, DType::BOOL)), ElementsAre(0, 1, 1));
   EXPECT_THAT((casted<float, uint8_t>(DType::BOOL, {0, 1, 7}, DType::F32)), ElementsAre(0, 1, 1));
 }
@@ -73,6 +73,8 @@ TEST(Cast, TheSameDtypeIsACopyBitByBit) {
 TEST(CountNonfinite, CountsNanAndInfinity) {
   std::vector<float> values(1000, 1.0f);
   EXPECT_EQ(count_nonfinite(DType::F32, values.data(), 1000), 0);
+  values[3] = infinity;
+  EXPECT_EQ(count_nonfinite(DType::F32, values.data(), 1000), 1);
   values[3] = not_a_number;
   values[998] = -infinity;
   EXPECT_EQ(count_nonfinite(DType::F32, values.data(), 1000), 2);
@@ -90,7 +92,8 @@ TEST(CastKernels, EveryInstructionSetGivesTheReferencesBits) {
   for (const DType from : dtypes) {
     std::vector<char> in(1);
     for (uint32_t i = 0; i < 0x10000; ++i) {
-      for (const uint32_t low : {0x0000u, 0x8000u, 0x7FFFu, 0x8001u, static_cast<uint32_t>(random() & 0xFFFF)}) {
+      for (const uint32_t low :
+           {0x0000u, 0x1000u, 0x3000u, 0x8000u, 0x7FFFu, 0x8001u, static_cast<uint32_t>(random() & 0xFFFF)}) {
         const uint32_t bits = from == DType::F32 ? i << 16 | low : i;
         in.insert(in.end(), reinterpret_cast<const char*>(&bits), reinterpret_cast<const char*>(&bits) + size_of(from));
       }

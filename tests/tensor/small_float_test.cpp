@@ -28,6 +28,8 @@ TEST(SmallFloat, Bf16RoundsToEvenAndOverflows) {
 
 TEST(SmallFloat, F16RoundsToEvenAndOverflows) {
   EXPECT_EQ(float_to_f16(1.0f), 0x3C00);
+  EXPECT_EQ(float_to_f16(0x1.002p0f), 0x3C00);  // half a unit above 1
+  EXPECT_EQ(float_to_f16(0x1.006p0f), 0x3C02);  // half a unit above an odd one
   EXPECT_EQ(float_to_f16(65504.0f), 0x7BFF);
   EXPECT_EQ(float_to_f16(65519.996f), 0x7BFF);
   EXPECT_EQ(float_to_f16(65520.0f), 0x7C00);
