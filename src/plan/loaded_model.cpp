@@ -6,6 +6,7 @@
 
 #include "plan/loader_config.h"
 #include "plan/packed_layers.h"
+#include "plan/packed_sources.h"
 #include "plan/source_formats.h"
 #include "plan/strict_check.h"
 #include "source/stamp.h"
@@ -91,7 +92,7 @@ Result<LoadedModel> load_model(const Checkpoint& checkpoint, const SpecLibrary& 
   const Json declared = source_quantization(model.config);
   PIPPIN_CHECK(check_known(declared, model.config));
   if (request.target == Target::mlx_vlm) {
-    PIPPIN_TRY(model.quantization, unpack_before_rules(model.tensors, model.config, declared, checkpoint.hf_quant_config()));
+    PIPPIN_TRY(model.quantization, unpack_before_rules(model.tensors, model.config, declared));
   }
   if (already_converted(checkpoint, request.target)) {
     model.warnings.push_back("the source was written by pippin for this target: its names and layouts are taken as they are");
@@ -104,6 +105,7 @@ Result<LoadedModel> load_model(const Checkpoint& checkpoint, const SpecLibrary& 
   }
   PIPPIN_TRY(model.tree, build_modules(*model.scope));
   if (request.target == Target::mlx_lm) make_ternary(model.tree, model.config);
+  if (request.target == Target::mlx_vlm) add_global_scales(model.tree, model.tensors);
   if (request.target == Target::mlx_vlm) leave_out_absent_parts(model.tree, model.tensors, model.warnings);
   for (const auto& module : model.tree.modules) {
     PIPPIN_TRY(auto format, packed_format(module, model.tensors, model.quantization, request.target));

@@ -80,7 +80,10 @@ class Planner {
   Status place(size_t index, size_t parameter) {
     const MlxModule& module = model_.tree.modules[index];
     const ModulePrecision& precision = precision_.modules[index];
-    const bool weight = module.parameters[parameter].name == "weight";
+    const std::string& name = module.parameters[parameter].name;
+    const bool weight = name == "weight";
+    const bool folded = precision.treatment != Treatment::keep && (name == "weight_global_scale" || name == "weight_scale_2");
+    if (folded) return {};
     if (!weight || precision.treatment == Treatment::keep) {
       for (const auto& one : stored_parameters(module, parameter, model_.packed[index])) {
         add_value(one.name, stored(one.name), model_.packed[index] && weight ? "packed as it is" : "");
@@ -103,7 +106,24 @@ class Planner {
     const RecipePtr scales = stored(module.name_of("scales"));
     const bool affine = row_of(packed->mode).has_biases;
     const RecipePtr biases = affine ? stored(module.name_of("biases")) : nullptr;
-    return dequantize(*packed, stored(module.name_of("weight")), scales, biases, affine ? scales->dtype : DType::BF16);
+    PIPPIN_TRY(RecipePtr dense, dequantize(*packed, stored(module.name_of("weight")), scales, biases, affine ? scales->dtype : DType::BF16));
+    return globally_scaled(module, std::move(dense));
+  }
+
+  // nvfp4 layers of other makers have one more scale for the whole tensor, or for each expert.
+  Result<RecipePtr> globally_scaled(const MlxModule& module, RecipePtr dense) {
+    using Op = Arithmetic::Op;
+    for (const auto& [name, op] : {std::pair("weight_global_scale", Op::divide), std::pair("weight_scale_2", Op::multiply)}) {
+      if (!model_.tensors.contains(module.name_of(name))) continue;
+      RecipePtr scale = cast(stored(module.name_of(name)), dense->dtype);
+      if (!scale->shape.empty()) {
+        Shape shape = scale->shape;
+        shape.resize(dense->shape.size(), 1);
+        PIPPIN_TRY(scale, reshape(scale, shape));
+      }
+      PIPPIN_TRY(dense, arithmetic(op, dense, scale));
+    }
+    return dense;
   }
 
   Status place_quantized(const MlxModule& module, const QuantFormat& format, RecipePtr dense) {

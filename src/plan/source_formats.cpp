@@ -7,6 +7,7 @@
 
 #include "plan/int4_sources.h"
 #include "plan/packed_layers.h"
+#include "plan/packed_sources.h"
 
 namespace pippin {
 namespace {
@@ -60,7 +61,7 @@ Status check_known(const Json& declared, const Json& config) {
   }
   if (declared.contains("bits") && declared.contains("group_size") && !declared.contains("quant_method")) return {};
   static constexpr std::array<std::string_view, 9> known{"mxfp4", "mxfp8", "fp8", "compressed-tensors", "modelopt",
-                                                         "awq",   "gptq",  "bitnet", "mxfp"};
+                                                         "awq",   "gptq",  "bitnet", "modelopt_mixed"};
   const std::string method = text(declared, "quant_method");
   if (std::find(known.begin(), known.end(), method) != known.end()) return {};
   if (declared.contains("quantization")) return {};  // ModelOpt's nested form
@@ -117,11 +118,25 @@ Result<Json> unpack_after_rules(TensorMap& tensors, Json& config, const Checkpoi
   return quantization;
 }
 
-Result<Json> unpack_before_rules(TensorMap& /*tensors*/, const Json& config, const Json& declared, const Json& /*hf_quant_config*/) {
+Result<Json> unpack_before_rules(TensorMap& tensors, const Json& config, const Json& declared) {
   if (config.contains("quantization") && !config["quantization"].is_null()) return config["quantization"];
   if (!declared.is_object() || declared.empty()) return Json(nullptr);
   const std::string method = text(declared, "quant_method");
+  const std::string algorithm = text(declared, "quant_algo");
   if (method == "mxfp4") return entry_of(mxfp4);
+  if (method == "compressed-tensors") {
+    if (text(declared, "format") == "mxfp4-pack-quantized") return entry_of(mxfp4);
+    return unpack_compressed_tensors(tensors, declared);
+  }
+  const bool modelopt_algorithm = algorithm == "NVFP4" || algorithm == "W4A16_NVFP4" || algorithm == "MIXED_PRECISION";
+  if (method.starts_with("modelopt") && modelopt_algorithm) {
+    PIPPIN_TRY(Json quantization, unpack_modelopt(tensors));
+    // Exports with names of their own are brought into shape by the model's rules.
+    if (quantization.is_null() && algorithm == "NVFP4") quantization = entry_of(nvfp4);
+    return quantization;
+  }
+  const bool plain_fp8 = declared.value("fmt", Json("e4m3")) == "e4m3" && declared.value("store_dtype", Json("fp8")) == "fp8";
+  if (method == "fp8" && plain_fp8 && blocks_of(declared, 128, 128)) return requantize_fp8_blocks(tensors);
   return Json(nullptr);
 }
 

@@ -18,8 +18,7 @@ Status check_known(const nlohmann::ordered_json& declared, const nlohmann::order
 // mlx-vlm's loader: rewrites packed tensors before the weight rules. Gives the MLX quantization that then describes them
 // (global format and entries), or null; the config itself is not touched.
 Result<nlohmann::ordered_json> unpack_before_rules(TensorMap& tensors, const nlohmann::ordered_json& config,
-                                                   const nlohmann::ordered_json& declared,
-                                                   const nlohmann::ordered_json& hf_quant_config);
+                                                   const nlohmann::ordered_json& declared);
 
 // mlx-lm's loader: after the weight rules; sets config["quantization"] and ["quantization_config"] where it takes the source's
 // packing over. Gives config["quantization"], or null.
