@@ -72,11 +72,12 @@ void add_decoder(Shapes& shapes, const Decoder& d) {
 }
 
 Json config_of(const char* model_type, const Decoder& d) {
-  Json config = {{"model_type", model_type},         {"hidden_size", d.width},      {"num_hidden_layers", d.layers},
-                 {"intermediate_size", d.inner},     {"num_attention_heads", d.heads}, {"num_key_value_heads", d.kv_heads},
-                 {"head_dim", d.head_dim},           {"vocab_size", d.vocabulary},  {"rms_norm_eps", 1e-6},
-                 {"rope_theta", 1000000.0},          {"max_position_embeddings", 32768}, {"tie_word_embeddings", false},
-                 {"torch_dtype", "bfloat16"}};
+  Json config = {
+      {"model_type", model_type},     {"hidden_size", d.width},           {"num_hidden_layers", d.layers},
+      {"intermediate_size", d.inner}, {"num_attention_heads", d.heads},   {"num_key_value_heads", d.kv_heads},
+      {"head_dim", d.head_dim},       {"vocab_size", d.vocabulary},       {"rms_norm_eps", 1e-6},
+      {"rope_theta", 1000000.0},      {"max_position_embeddings", 32768}, {"tie_word_embeddings", false},
+      {"torch_dtype", "bfloat16"}};
   if (d.experts > 0) {
     config["num_experts"] = d.experts;
     config["num_experts_per_tok"] = 8;
@@ -130,8 +131,9 @@ void write_qwen2_vl(const std::string& folder) {
   shapes.linear("visual.merger.mlp.0", 4 * width, 4 * width, true);
   shapes.linear("visual.merger.mlp.2", qwen.width, 4 * width, true);
   Json config = config_of("qwen2_vl", qwen);
-  config["vision_config"] = {{"depth", 32}, {"embed_dim", width}, {"hidden_size", qwen.width}, {"num_heads", 16}, {"in_channels", 3},
-                             {"patch_size", 14}, {"spatial_merge_size", 2}, {"temporal_patch_size", 2}, {"mlp_ratio", 4}};
+  config["vision_config"] = {
+      {"depth", 32},      {"embed_dim", width},      {"hidden_size", qwen.width}, {"num_heads", 16}, {"in_channels", 3},
+      {"patch_size", 14}, {"spatial_merge_size", 2}, {"temporal_patch_size", 2},  {"mlp_ratio", 4}};
   write_sparse(config, shapes.tensors(), folder);
 }
 
@@ -149,10 +151,14 @@ void write_moe(const std::string& folder) {
 int main(int argc, char** argv) {
   const std::string kind = argc > 2 ? argv[1] : "";
   try {
-    if (kind == "llama-1b") pippin::write_dense(argv[2]);
-    else if (kind == "qwen2-72b") pippin::write_qwen2(argv[2]);
-    else if (kind == "qwen2-vl-72b") pippin::write_qwen2_vl(argv[2]);
-    else if (kind == "qwen3-moe-128") pippin::write_moe(argv[2]);
+    if (kind == "llama-1b")
+      pippin::write_dense(argv[2]);
+    else if (kind == "qwen2-72b")
+      pippin::write_qwen2(argv[2]);
+    else if (kind == "qwen2-vl-72b")
+      pippin::write_qwen2_vl(argv[2]);
+    else if (kind == "qwen3-moe-128")
+      pippin::write_moe(argv[2]);
     else {
       fmt::print(stderr, "usage: bench_make_checkpoint llama-1b|qwen2-72b|qwen2-vl-72b|qwen3-moe-128 FOLDER\n");
       return 2;

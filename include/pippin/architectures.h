@@ -15,8 +15,9 @@ struct ArchitectureInfo {
   std::vector<std::string> model_types;  // of config.json
   std::string title;
   std::string notes;
-  std::string refuse;                    // why it cannot be converted; empty where it can
-  std::vector<std::string> sources;      // source layouts and precisions beyond plain tensors: "experts one by one", "fp8 blocks"
+  std::string refuse;  // why it cannot be converted; empty where it can
+  std::vector<std::string>
+      sources;  // source layouts and precisions beyond plain tensors: "experts one by one", "fp8 blocks"
 };
 
 // All specs, sorted by name; `arch` adds files or folders as ConvertOptions::arch does.

@@ -17,37 +17,37 @@
 namespace pippin {
 
 struct ConvertOptions {
-  std::filesystem::path source;                     // a folder with config.json and safetensors
+  std::filesystem::path source;  // a folder with config.json and safetensors
   std::filesystem::path destination = "mlx_model";
-  std::string target = "auto";                      // "mlx-lm", "mlx-vlm" or "auto": chosen by config.json
+  std::string target = "auto";  // "mlx-lm", "mlx-vlm" or "auto": chosen by config.json
 
   bool quantize = false;
   bool dequantize = false;
-  bool requantize = false;                          // also layers that the source has quantized already
+  bool requantize = false;  // also layers that the source has quantized already
   std::optional<int> q_bits;
   std::optional<int> q_group_size;
-  std::string q_mode = "affine";                    // affine, mxfp4, nvfp4, mxfp8
-  std::string quant_predicate;                      // a built-in recipe's name or a recipe file; empty: none
-  std::string dtype;                                // float16, bfloat16, float32; empty: as config.json says
-  std::vector<std::string> quantize_modules;        // "PATTERN=bits[,group[,mode]]", the first that matches holds
-  std::vector<std::string> keep;                    // patterns of modules that stay unquantized; before quantize_modules
-  bool quantize_vision = false;                     // mlx-vlm leaves vision and audio parts unquantized
+  std::string q_mode = "affine";              // affine, mxfp4, nvfp4, mxfp8
+  std::string quant_predicate;                // a built-in recipe's name or a recipe file; empty: none
+  std::string dtype;                          // float16, bfloat16, float32; empty: as config.json says
+  std::vector<std::string> quantize_modules;  // "PATTERN=bits[,group[,mode]]", the first that matches holds
+  std::vector<std::string> keep;              // patterns of modules that stay unquantized; before quantize_modules
+  bool quantize_vision = false;               // mlx-vlm leaves vision and audio parts unquantized
   bool quantize_audio = false;
 
-  std::string rounding = "metal";                   // whose arithmetic: "metal" or "cpu"
-  bool allow_nonfinite = false;                     // NaN and infinity are an error otherwise
-  std::vector<std::filesystem::path> arch;          // spec files or folders that go before the built-in ones
-  std::string arch_name;                            // use this spec ("llama") whatever config.json says
+  std::string rounding = "metal";           // whose arithmetic: "metal" or "cpu"
+  bool allow_nonfinite = false;             // NaN and infinity are an error otherwise
+  std::vector<std::filesystem::path> arch;  // spec files or folders that go before the built-in ones
+  std::string arch_name;                    // use this spec ("llama") whatever config.json says
 
-  uint64_t memory = uint64_t{256} << 20;            // bytes for blocks of tensors
-  int threads = 0;                                  // 0: one a processor
+  uint64_t memory = uint64_t{256} << 20;  // bytes for blocks of tensors
+  int threads = 0;                        // 0: one a processor
   bool overwrite = false;
   bool resume = false;
-  bool flush = true;                                // wait for the disk before the output takes its place
-  uint64_t shard_limit = uint64_t{5} << 30;         // bytes of tensors in a file
+  bool flush = true;                         // wait for the disk before the output takes its place
+  uint64_t shard_limit = uint64_t{5} << 30;  // bytes of tensors in a file
 
-  std::string source_name;                          // for the model card: the repo id, if there is one
-  std::vector<std::string> command;                 // for the model card: the arguments, with the program first
+  std::string source_name;           // for the model card: the repo id, if there is one
+  std::vector<std::string> command;  // for the model card: the arguments, with the program first
 };
 
 // A tensor of the output and where it comes from.
@@ -62,22 +62,22 @@ struct PlannedTensor {
 };
 
 struct ConvertReport {
-  std::string target;          // chosen
-  std::string target_reason;   // why, where it was "auto"
+  std::string target;         // chosen
+  std::string target_reason;  // why, where it was "auto"
   std::string model_type;
   std::string spec;
   std::vector<PlannedTensor> tensors;
-  std::vector<std::string> dropped;   // source tensors that go nowhere
-  std::vector<std::string> files;     // weight files
+  std::vector<std::string> dropped;  // source tensors that go nowhere
+  std::vector<std::string> files;    // weight files
   std::vector<std::string> warnings;
-  uint64_t source_bytes = 0;          // read from the source
-  uint64_t output_bytes = 0;          // of all tensors
+  uint64_t source_bytes = 0;  // read from the source
+  uint64_t output_bytes = 0;  // of all tensors
   uint64_t parameters = 0;
   double bits_per_weight = 0;
-  uint64_t memory = 0;                // predicted peak, bytes
-  uint64_t nonfinite_values = 0;      // let through by allow_nonfinite
+  uint64_t memory = 0;            // predicted peak, bytes
+  uint64_t nonfinite_values = 0;  // let through by allow_nonfinite
   uint64_t jobs_resumed = 0;
-  double seconds = 0;                 // of the execution
+  double seconds = 0;  // of the execution
   std::filesystem::path destination;
 };
 

@@ -8,7 +8,24 @@
 
 namespace pippin {
 
-enum class DType : uint8_t { BOOL, U8, I8, F8_E4M3, F8_E5M2, F8_E8M0, U16, I16, F16, BF16, U32, I32, F32, U64, I64, F64 };
+enum class DType : uint8_t {
+  BOOL,
+  U8,
+  I8,
+  F8_E4M3,
+  F8_E5M2,
+  F8_E8M0,
+  U16,
+  I16,
+  F16,
+  BF16,
+  U32,
+  I32,
+  F32,
+  U64,
+  I64,
+  F64
+};
 
 // Bytes of one element.
 size_t size_of(DType dtype);

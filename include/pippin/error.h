@@ -49,25 +49,24 @@ using Status = Result<void>;
 // Wraps an Error for returning from a function with a Result.
 inline tl::unexpected<Error> fail(ErrorTag tag, std::string rule, std::string value, std::string way_out = {},
                                   std::vector<std::string> details = {}) {
-  return tl::unexpected<Error>(
-      Error{tag, std::move(rule), std::move(value), std::move(way_out), std::move(details)});
+  return tl::unexpected<Error>(Error{tag, std::move(rule), std::move(value), std::move(way_out), std::move(details)});
 }
 
 }  // namespace pippin
 
 // Returns the error of a Status from the enclosing function.
-#define PIPPIN_CHECK(expression)                                                     \
-  do {                                                                               \
-    if (auto pippin_status = (expression); !pippin_status)                           \
-      return tl::unexpected<::pippin::Error>(std::move(pippin_status).error());      \
+#define PIPPIN_CHECK(expression)                                                \
+  do {                                                                          \
+    if (auto pippin_status = (expression); !pippin_status)                      \
+      return tl::unexpected<::pippin::Error>(std::move(pippin_status).error()); \
   } while (false)
 
 #define PIPPIN_JOIN_INNER(a, b) a##b
 #define PIPPIN_JOIN(a, b) PIPPIN_JOIN_INNER(a, b)
 
 // PIPPIN_TRY(auto x, f()): declares x with the value of a Result, or returns its error.
-#define PIPPIN_TRY(declaration, expression)                                                   \
-  auto PIPPIN_JOIN(pippin_result_, __LINE__) = (expression);                                  \
-  if (!PIPPIN_JOIN(pippin_result_, __LINE__))                                                 \
+#define PIPPIN_TRY(declaration, expression)                                                           \
+  auto PIPPIN_JOIN(pippin_result_, __LINE__) = (expression);                                          \
+  if (!PIPPIN_JOIN(pippin_result_, __LINE__))                                                         \
     return tl::unexpected<::pippin::Error>(std::move(PIPPIN_JOIN(pippin_result_, __LINE__)).error()); \
   declaration = std::move(*PIPPIN_JOIN(pippin_result_, __LINE__))

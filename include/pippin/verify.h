@@ -15,8 +15,8 @@ namespace pippin {
 struct VerifyOptions {
   std::filesystem::path source;
   std::filesystem::path converted;
-  std::string target = "auto";               // as the conversion's; auto: what the output's stamp says, else by config.json
-  std::string rounding;                      // empty: what the stamp says, else "metal"
+  std::string target = "auto";  // as the conversion's; auto: what the output's stamp says, else by config.json
+  std::string rounding;         // empty: what the stamp says, else "metal"
   std::vector<std::filesystem::path> arch;
   std::string arch_name;
   int threads = 0;
@@ -27,14 +27,14 @@ struct VerifyOptions {
 // One parameter of the model, source against output. Errors are of the output's (unpacked) values against the source's.
 struct TensorFidelity {
   std::string name;
-  std::string format;          // "BF16", or "affine 4 bits, group 64"
+  std::string format;  // "BF16", or "affine 4 bits, group 64"
   uint64_t elements = 0;
-  bool exact = false;          // the output's bytes are those that the conversion of the source gives
-  double largest_error = 0;    // max |output - source|
-  double mean_error = 0;       // mean |output - source|
-  double relative_error = 0;   // root of sum (output - source)^2 / sum source^2
-  double cosine = 1;           // of both tensors as vectors
-  uint64_t nonfinite = 0;      // pairs with a NaN or infinity; not in the figures
+  bool exact = false;         // the output's bytes are those that the conversion of the source gives
+  double largest_error = 0;   // max |output - source|
+  double mean_error = 0;      // mean |output - source|
+  double relative_error = 0;  // root of sum (output - source)^2 / sum source^2
+  double cosine = 1;          // of both tensors as vectors
+  uint64_t nonfinite = 0;     // pairs with a NaN or infinity; not in the figures
 };
 
 struct VerifyReport {
@@ -48,7 +48,8 @@ struct VerifyReport {
   [[nodiscard]] bool all_exact() const { return exact == tensors.size(); }
 };
 
-// Both must be complete models of one architecture; what is missing or misshapen is an error (mismatch). Memory as convert().
+// Both must be complete models of one architecture; what is missing or misshapen is an error (mismatch). Memory as
+// convert().
 Result<VerifyReport> verify(const VerifyOptions& options);
 
 }  // namespace pippin

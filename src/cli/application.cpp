@@ -16,7 +16,8 @@ namespace {
 std::string footer() {
   std::string text = "Exit status: 0 done";
   for (const auto& row : exit_rows()) text += fmt::format("\n  {:3}  {}", row.status, row.meaning);
-  text += "\n\nConverting is `mlx_lm.convert` or `mlx_vlm.convert` with the same flags: pippin convert --hf-path MODEL -q";
+  text +=
+      "\n\nConverting is `mlx_lm.convert` or `mlx_vlm.convert` with the same flags: pippin convert --hf-path MODEL -q";
   return text;
 }
 

@@ -18,8 +18,9 @@ struct Arguments {
 };
 
 nlohmann::ordered_json to_json(const ArchitectureInfo& info) {
-  return {{"name", info.name}, {"target", info.target}, {"model_types", info.model_types}, {"title", info.title},
-          {"notes", info.notes}, {"sources", info.sources}, {"refuse", info.refuse}};
+  return {{"name", info.name},    {"target", info.target}, {"model_types", info.model_types},
+          {"title", info.title},  {"notes", info.notes},   {"sources", info.sources},
+          {"refuse", info.refuse}};
 }
 
 void print_list(const std::vector<ArchitectureInfo>& list) {
@@ -34,8 +35,8 @@ void print_list(const std::vector<ArchitectureInfo>& list) {
 void print_markdown(const std::vector<ArchitectureInfo>& list) {
   fmt::print("| target | model_type | model | source layouts | notes |\n| --- | --- | --- | --- | --- |\n");
   for (const auto& info : list) {
-    fmt::print("| {} | {} | {} | {} | {} |\n", info.target, fmt::join(info.model_types, ", "), info.title, fmt::join(info.sources, ", "),
-               info.refuse.empty() ? info.notes : "refused: " + info.refuse);
+    fmt::print("| {} | {} | {} | {} | {} |\n", info.target, fmt::join(info.model_types, ", "), info.title,
+               fmt::join(info.sources, ", "), info.refuse.empty() ? info.notes : "refused: " + info.refuse);
   }
 }
 

@@ -15,7 +15,8 @@ std::vector<std::string> words_of(const CLI::App& command) {
     for (const auto& name : option->get_lnames()) words.push_back("--" + name);
     for (const auto& name : option->get_snames()) words.push_back("-" + name);
   }
-  for (const auto* inner : command.get_subcommands([](const CLI::App*) { return true; })) words.push_back(inner->get_name());
+  for (const auto* inner : command.get_subcommands([](const CLI::App*) { return true; }))
+    words.push_back(inner->get_name());
   return words;
 }
 
@@ -26,14 +27,17 @@ std::vector<const CLI::App*> commands_of(const CLI::App& app) {
 }
 
 void print_bash(const CLI::App& app) {
-  fmt::print("_pippin() {{\n  local cur=\"${{COMP_WORDS[COMP_CWORD]}}\" words=\"\"\n  case \"${{COMP_WORDS[1]}}\" in\n");
+  fmt::print(
+      "_pippin() {{\n  local cur=\"${{COMP_WORDS[COMP_CWORD]}}\" words=\"\"\n  case \"${{COMP_WORDS[1]}}\" in\n");
   std::vector<std::string> names;
   for (const auto* command : commands_of(app)) {
     names.push_back(command->get_name());
     fmt::print("    {}) words=\"{}\" ;;\n", command->get_name(), fmt::join(words_of(*command), " "));
   }
   fmt::print("  esac\n  if [ \"$COMP_CWORD\" -eq 1 ]; then words=\"{} --help --version\"; fi\n", fmt::join(names, " "));
-  fmt::print("  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n  [ -n \"$COMPREPLY\" ] || COMPREPLY=($(compgen -f -- \"$cur\"))\n}}\n");
+  fmt::print(
+      "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n  [ -n \"$COMPREPLY\" ] || COMPREPLY=($(compgen -f -- "
+      "\"$cur\"))\n}}\n");
   fmt::print("complete -o filenames -F _pippin pippin\n");
 }
 
@@ -49,7 +53,8 @@ void print_zsh(const CLI::App& app) {
 
 void print_fish(const CLI::App& app) {
   for (const auto* command : commands_of(app)) {
-    fmt::print("complete -c pippin -n __fish_use_subcommand -a {} -d '{}'\n", command->get_name(), command->get_description());
+    fmt::print("complete -c pippin -n __fish_use_subcommand -a {} -d '{}'\n", command->get_name(),
+               command->get_description());
     for (const auto* option : command->get_options()) {
       for (const auto& name : option->get_lnames()) {
         fmt::print("complete -c pippin -n '__fish_seen_subcommand_from {}' -l {}\n", command->get_name(), name);
@@ -65,9 +70,12 @@ Run add_completions(CLI::App& app, const std::shared_ptr<Common>& /*common*/) {
   auto shell = std::make_shared<std::string>();
   command.add_option("shell", *shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
   return [shell, &app]() -> Result<int> {
-    if (*shell == "bash") print_bash(app);
-    else if (*shell == "zsh") print_zsh(app);
-    else print_fish(app);
+    if (*shell == "bash")
+      print_bash(app);
+    else if (*shell == "zsh")
+      print_zsh(app);
+    else
+      print_fish(app);
     return 0;
   };
 }

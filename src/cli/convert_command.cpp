@@ -35,9 +35,15 @@ Result<uint64_t> memory_of(const std::string& text) {
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
   std::string unit(end, text.data() + text.size());
   for (auto& c : unit) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  if (unit.ends_with("IB")) unit.resize(unit.size() - 2);
-  else if (unit.ends_with("B") && unit.size() > 1) unit.resize(unit.size() - 1);
-  const double factor = unit.empty() || unit == "B" ? 1 : unit == "K" ? 1024.0 : unit == "M" ? 1048576.0 : unit == "G" ? 1073741824.0 : 0;
+  if (unit.ends_with("IB"))
+    unit.resize(unit.size() - 2);
+  else if (unit.ends_with("B") && unit.size() > 1)
+    unit.resize(unit.size() - 1);
+  const double factor = unit.empty() || unit == "B" ? 1
+                        : unit == "K"               ? 1024.0
+                        : unit == "M"               ? 1048576.0
+                        : unit == "G"               ? 1073741824.0
+                                                    : 0;
   const double bytes = number * factor;
   if (code != std::errc() || !(bytes >= 1048576.0) || bytes > 1e15) {
     return fail(ErrorTag::usage, "--memory is a size of at least 1M", "--memory " + text, "for example --memory 256M");
@@ -51,31 +57,54 @@ void add_reference_flags(CLI::App& command, ConvertArguments& a) {
   command.add_option("--mlx-path", a.mlx_path, "Folder to write [mlx_model]")->group(group);
   command.add_flag("-q,--quantize", a.quantize, "Quantize the weights")->group(group);
   command.add_option("--q-bits", a.options.q_bits, "Bits per weight [4; mxfp8: 8]")->group(group);
-  command.add_option("--q-group-size", a.options.q_group_size, "Weights that share a scale [64; mx: 32; nvfp4: 16]")->group(group);
-  command.add_option("--q-mode", a.options.q_mode, "affine, mxfp4, nvfp4 or mxfp8")->group(group)->capture_default_str()->check(
-      CLI::IsMember({"affine", "mxfp4", "nvfp4", "mxfp8"}));
-  command.add_option("--quant-predicate", a.options.quant_predicate, "Mixed-bit recipe: a name such as mixed_4_6, or a recipe file")->group(group);
-  command.add_option("--dtype", a.options.dtype, "float16, bfloat16 or float32 [as config.json says]")->group(group)->check(
-      CLI::IsMember({"float16", "bfloat16", "float32"}));
+  command.add_option("--q-group-size", a.options.q_group_size, "Weights that share a scale [64; mx: 32; nvfp4: 16]")
+      ->group(group);
+  command.add_option("--q-mode", a.options.q_mode, "affine, mxfp4, nvfp4 or mxfp8")
+      ->group(group)
+      ->capture_default_str()
+      ->check(CLI::IsMember({"affine", "mxfp4", "nvfp4", "mxfp8"}));
+  command
+      .add_option("--quant-predicate", a.options.quant_predicate,
+                  "Mixed-bit recipe: a name such as mixed_4_6, or a recipe file")
+      ->group(group);
+  command.add_option("--dtype", a.options.dtype, "float16, bfloat16 or float32 [as config.json says]")
+      ->group(group)
+      ->check(CLI::IsMember({"float16", "bfloat16", "float32"}));
   command.add_flag("-d,--dequantize", a.options.dequantize, "Undo the quantization of an MLX model")->group(group);
-  command.add_flag("--trust-remote-code", a.trust_remote_code, "Accepted; no code of a model is ever run")->group(group);
-  command.add_option("--quant-method", a.quant_method, "rtn; awq needs a calibration run, which pippin does not do")->group(group)->check(
-      CLI::IsMember({"rtn"}));
+  command.add_flag("--trust-remote-code", a.trust_remote_code, "Accepted; no code of a model is ever run")
+      ->group(group);
+  command.add_option("--quant-method", a.quant_method, "rtn; awq needs a calibration run, which pippin does not do")
+      ->group(group)
+      ->check(CLI::IsMember({"rtn"}));
 }
 
 void add_choice_flags(CLI::App& command, ConvertArguments& a) {
   const char* group = "What to convert to";
-  command.add_option("--target", a.options.target, "mlx-lm, mlx-vlm or auto")->group(group)->capture_default_str()->check(
-      CLI::IsMember({"auto", "mlx-lm", "mlx-vlm"}));
-  command.add_option("--arch", a.arch, "Spec name, spec file or folder of specs")->group(group)->allow_extra_args(false);
-  command.add_option("--quantize-module", a.options.quantize_modules, "PATTERN=bits[,group[,mode]] for some modules; may be given several times")
-      ->group(group)->allow_extra_args(false);
-  command.add_option("--keep", a.options.keep, "PATTERN of modules that stay unquantized; may be given several times")->group(group)->allow_extra_args(false);
-  command.add_flag("--requantize", a.options.requantize, "Quantize anew what the source has quantized already")->group(group);
-  command.add_flag("--quantize-vision", a.options.quantize_vision, "Quantize vision parts too (mlx-vlm leaves them)")->group(group);
-  command.add_flag("--quantize-audio", a.options.quantize_audio, "Quantize audio parts too (mlx-vlm leaves them)")->group(group);
-  command.add_option("--rounding", a.options.rounding, "metal or cpu: whose arithmetic")->group(group)->capture_default_str()->check(
-      CLI::IsMember({"metal", "cpu"}));
+  command.add_option("--target", a.options.target, "mlx-lm, mlx-vlm or auto")
+      ->group(group)
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "mlx-lm", "mlx-vlm"}));
+  command.add_option("--arch", a.arch, "Spec name, spec file or folder of specs")
+      ->group(group)
+      ->allow_extra_args(false);
+  command
+      .add_option("--quantize-module", a.options.quantize_modules,
+                  "PATTERN=bits[,group[,mode]] for some modules; may be given several times")
+      ->group(group)
+      ->allow_extra_args(false);
+  command.add_option("--keep", a.options.keep, "PATTERN of modules that stay unquantized; may be given several times")
+      ->group(group)
+      ->allow_extra_args(false);
+  command.add_flag("--requantize", a.options.requantize, "Quantize anew what the source has quantized already")
+      ->group(group);
+  command.add_flag("--quantize-vision", a.options.quantize_vision, "Quantize vision parts too (mlx-vlm leaves them)")
+      ->group(group);
+  command.add_flag("--quantize-audio", a.options.quantize_audio, "Quantize audio parts too (mlx-vlm leaves them)")
+      ->group(group);
+  command.add_option("--rounding", a.options.rounding, "metal or cpu: whose arithmetic")
+      ->group(group)
+      ->capture_default_str()
+      ->check(CLI::IsMember({"metal", "cpu"}));
   command.add_flag("--allow-nonfinite", a.options.allow_nonfinite, "Let NaN and infinity through")->group(group);
 }
 
@@ -83,30 +112,40 @@ void add_run_flags(CLI::App& command, ConvertArguments& a, const std::shared_ptr
   const char* group = "How to run";
   command.add_flag("--dry-run", a.dry_run, "Show the plan; read no weights, write nothing")->group(group);
   command.add_option("--memory", a.memory, "Memory for blocks of tensors [256M]")->group(group);
-  command.add_option("--threads", a.options.threads, "Worker threads [one a processor]")->group(group)->check(CLI::Range(0, 1024));
-  command.add_flag("--overwrite", a.options.overwrite, "Replace an earlier output, once the new one is complete")->group(group);
+  command.add_option("--threads", a.options.threads, "Worker threads [one a processor]")
+      ->group(group)
+      ->check(CLI::Range(0, 1024));
+  command.add_flag("--overwrite", a.options.overwrite, "Replace an earlier output, once the new one is complete")
+      ->group(group);
   command.add_flag("--resume", a.options.resume, "Go on where an interrupted run stopped")->group(group);
-  command.add_option("--progress", a.progress, "auto, line, json or none")->group(group)->capture_default_str()->check(
-      CLI::IsMember({"auto", "line", "json", "none"}));
+  command.add_option("--progress", a.progress, "auto, line, json or none")
+      ->group(group)
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "line", "json", "none"}));
   add_common_flags(command, common);
 }
 
 Status complete(ConvertArguments& a, const Common& common) {
   if (!a.source.empty() && !a.hf_path.empty()) {
-    return fail(ErrorTag::usage, "one source", fmt::format("{} and --hf-path {}", a.source, a.hf_path), "give one of them");
+    return fail(ErrorTag::usage, "one source", fmt::format("{} and --hf-path {}", a.source, a.hf_path),
+                "give one of them");
   }
   if (!a.destination.empty() && !a.mlx_path.empty()) {
-    return fail(ErrorTag::usage, "one destination", fmt::format("{} and --mlx-path {}", a.destination, a.mlx_path), "give one of them");
+    return fail(ErrorTag::usage, "one destination", fmt::format("{} and --mlx-path {}", a.destination, a.mlx_path),
+                "give one of them");
   }
   const std::string source = a.source.empty() ? a.hf_path : a.source;
-  if (source.empty()) return fail(ErrorTag::usage, "a source is needed", "none was given", "pippin convert SOURCE [DESTINATION]");
+  if (source.empty())
+    return fail(ErrorTag::usage, "a source is needed", "none was given", "pippin convert SOURCE [DESTINATION]");
   a.options.source = source;
   const std::string destination = a.destination.empty() ? a.mlx_path : a.destination;
   if (!destination.empty()) a.options.destination = destination;
   std::error_code code;
   for (const auto& one : a.arch) {
-    if (std::filesystem::exists(one, code)) a.options.arch.emplace_back(one);
-    else a.options.arch_name = one;
+    if (std::filesystem::exists(one, code))
+      a.options.arch.emplace_back(one);
+    else
+      a.options.arch_name = one;
   }
   if (!a.memory.empty()) {
     PIPPIN_TRY(a.options.memory, memory_of(a.memory));
@@ -125,14 +164,17 @@ void print_warnings(const ConvertReport& report) {
 Result<int> run_convert(ConvertArguments& a, const Common& common) {
   PIPPIN_CHECK(complete(a, common));
   const bool ignored = !a.quantize && !a.options.requantize &&
-                       (a.options.q_bits || a.options.q_group_size || !a.options.quant_predicate.empty() || !a.options.quantize_modules.empty());
+                       (a.options.q_bits || a.options.q_group_size || !a.options.quant_predicate.empty() ||
+                        !a.options.quantize_modules.empty());
   if (ignored && !common.quiet) {
     fmt::print(stderr, "{} quantization settings without -q do nothing\n", yellow("warning:", Stream::error));
   }
   if (a.dry_run) {
     PIPPIN_TRY(const ConvertReport report, plan_conversion(a.options));
-    if (common.json) fmt::print("{}\n", report_json(report, false));
-    else fmt::print("{}", plan_text(report));
+    if (common.json)
+      fmt::print("{}\n", report_json(report, false));
+    else
+      fmt::print("{}", plan_text(report));
     if (!common.json && !common.quiet) print_warnings(report);
     return 0;
   }

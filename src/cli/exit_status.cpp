@@ -23,7 +23,9 @@ constexpr std::array<ExitRow, 13> rows{{
 
 }  // namespace
 
-std::span<const ExitRow> exit_rows() { return rows; }
+std::span<const ExitRow> exit_rows() {
+  return rows;
+}
 
 int exit_status_of(ErrorTag tag) {
   for (const auto& row : rows) {

@@ -21,7 +21,9 @@ ProgressStyle progress_style(const std::string& asked, bool quiet) {
   return is_terminal(Stream::error) ? ProgressStyle::line : ProgressStyle::none;
 }
 
-ProgressLine::~ProgressLine() { clear(); }
+ProgressLine::~ProgressLine() {
+  clear();
+}
 
 double ProgressLine::seconds() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
@@ -35,7 +37,9 @@ void ProgressLine::show(uint64_t done, uint64_t total) {
   const double left = rate > 0 ? static_cast<double>(total - done) / rate : 0;
   if (style_ == ProgressStyle::json) {
     last_shown_ = now;
-    fmt::print(stderr, "{{\"event\": \"progress\", \"what\": \"{}\", \"done\": {}, \"total\": {}, \"bytes_per_second\": {:.0f}, \"eta_seconds\": {:.1f}}}\n",
+    fmt::print(stderr,
+               "{{\"event\": \"progress\", \"what\": \"{}\", \"done\": {}, \"total\": {}, \"bytes_per_second\": "
+               "{:.0f}, \"eta_seconds\": {:.1f}}}\n",
                what_, done, total, rate, left);
     return;
   }
@@ -43,8 +47,9 @@ void ProgressLine::show(uint64_t done, uint64_t total) {
   last_shown_ = now;
   visible_ = true;
   const double share = total > 0 ? 100.0 * static_cast<double>(done) / static_cast<double>(total) : 100.0;
-  std::string text = fmt::format("{} {:3.0f} %  {} of {}  {}/s  ETA {}", what_, share, bytes_text(static_cast<double>(done)),
-                                 bytes_text(static_cast<double>(total)), bytes_text(rate), duration_text(left));
+  std::string text =
+      fmt::format("{} {:3.0f} %  {} of {}  {}/s  ETA {}", what_, share, bytes_text(static_cast<double>(done)),
+                  bytes_text(static_cast<double>(total)), bytes_text(rate), duration_text(left));
   const auto width = static_cast<size_t>(columns_of_terminal() - 1);
   if (text.size() > width) text.resize(width);
   fmt::print(stderr, "\r\033[K{}", text);

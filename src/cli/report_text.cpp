@@ -45,7 +45,8 @@ std::string head(const ConvertReport& report) {
   text += fmt::format("source      {} read\n", bytes_text(static_cast<double>(report.source_bytes)));
   text += fmt::format("output      {} in {} tensors, {} file{}\n", bytes_text(static_cast<double>(report.output_bytes)),
                       count_text(report.tensors.size()), report.files.size(), report.files.size() == 1 ? "" : "s");
-  text += fmt::format("parameters  {}, {:.3f} bits per weight\n", count_text(report.parameters), report.bits_per_weight);
+  text +=
+      fmt::format("parameters  {}, {:.3f} bits per weight\n", count_text(report.parameters), report.bits_per_weight);
   return text;
 }
 
@@ -67,8 +68,9 @@ std::string plan_text(const ConvertReport& report) {
   std::string text;
   for (const auto& name : order) {
     const Row& row = rows[name];
-    text += fmt::format("{:>5} x {:<56} {:<5} {:<20} {:>9}  {}\n", row.count, name, fmt::join(row.dtypes, "/"), shapes_text(row.shapes),
-                        bytes_text(static_cast<double>(row.bytes)), fmt::join(row.rules, "; "));
+    text +=
+        fmt::format("{:>5} x {:<56} {:<5} {:<20} {:>9}  {}\n", row.count, name, fmt::join(row.dtypes, "/"),
+                    shapes_text(row.shapes), bytes_text(static_cast<double>(row.bytes)), fmt::join(row.rules, "; "));
   }
   if (!report.dropped.empty()) {
     std::map<std::string, size_t> dropped;
@@ -84,11 +86,13 @@ std::string plan_text(const ConvertReport& report) {
 std::string done_text(const ConvertReport& report) {
   std::string text = head(report);
   const auto moved = static_cast<double>(report.source_bytes + report.output_bytes);
-  text += fmt::format("time        {:.2f} s, {}/s{}\n", report.seconds, bytes_text(report.seconds > 0 ? moved / report.seconds : 0),
-                      report.jobs_resumed > 0 ? fmt::format("; {} tensors were there already", report.jobs_resumed) : "");
+  text += fmt::format(
+      "time        {:.2f} s, {}/s{}\n", report.seconds, bytes_text(report.seconds > 0 ? moved / report.seconds : 0),
+      report.jobs_resumed > 0 ? fmt::format("; {} tensors were there already", report.jobs_resumed) : "");
   text += fmt::format("memory      {} at most\n", bytes_text(static_cast<double>(peak_memory())));
   if (!report.dropped.empty()) {
-    text += fmt::format("left out    {} source tensors that are not part of the MLX model (--dry-run lists them)\n", report.dropped.size());
+    text += fmt::format("left out    {} source tensors that are not part of the MLX model (--dry-run lists them)\n",
+                        report.dropped.size());
   }
   text += fmt::format("checked     every tensor's name, dtype, shape and place, as planned\n");
   text += fmt::format("written to  {}\n", report.destination.string());

@@ -13,7 +13,9 @@
 namespace pippin::cli {
 namespace {
 
-int descriptor(Stream stream) { return stream == Stream::out ? STDOUT_FILENO : STDERR_FILENO; }
+int descriptor(Stream stream) {
+  return stream == Stream::out ? STDOUT_FILENO : STDERR_FILENO;
+}
 
 std::string in_colour(std::string_view code, std::string_view text, Stream stream) {
   if (!has_colour(stream)) return std::string(text);
@@ -22,7 +24,9 @@ std::string in_colour(std::string_view code, std::string_view text, Stream strea
 
 }  // namespace
 
-bool is_terminal(Stream stream) { return isatty(descriptor(stream)) == 1; }
+bool is_terminal(Stream stream) {
+  return isatty(descriptor(stream)) == 1;
+}
 
 bool has_colour(Stream stream) {
   const char* no_colour = std::getenv("NO_COLOR");
@@ -37,10 +41,18 @@ int columns_of_terminal() {
   return 80;
 }
 
-std::string bold(std::string_view text, Stream stream) { return in_colour("1", text, stream); }
-std::string yellow(std::string_view text, Stream stream) { return in_colour("33", text, stream); }
-std::string red(std::string_view text, Stream stream) { return in_colour("31", text, stream); }
-std::string green(std::string_view text, Stream stream) { return in_colour("32", text, stream); }
+std::string bold(std::string_view text, Stream stream) {
+  return in_colour("1", text, stream);
+}
+std::string yellow(std::string_view text, Stream stream) {
+  return in_colour("33", text, stream);
+}
+std::string red(std::string_view text, Stream stream) {
+  return in_colour("31", text, stream);
+}
+std::string green(std::string_view text, Stream stream) {
+  return in_colour("32", text, stream);
+}
 
 std::string bytes_text(double bytes) {
   static constexpr std::array<std::string_view, 5> units{"B", "KB", "MB", "GB", "TB"};

@@ -32,18 +32,23 @@ struct Group {
 };
 
 void print_row(const std::string& name, const Group& group) {
-  fmt::print("{:<34} {:>7} {:>14} {:>7} {:>12.3e} {:>12.3e} {:>9.6f}\n", name, group.tensors, count_text(group.elements),
-             group.exact == group.tensors ? "all" : fmt::format("{}", group.exact), group.largest_error, group.worst_relative,
-             group.worst_cosine);
+  fmt::print("{:<34} {:>7} {:>14} {:>7} {:>12.3e} {:>12.3e} {:>9.6f}\n", name, group.tensors,
+             count_text(group.elements), group.exact == group.tensors ? "all" : fmt::format("{}", group.exact),
+             group.largest_error, group.worst_relative, group.worst_cosine);
 }
 
 Group group_of(const TensorFidelity& tensor) {
-  return {1, tensor.exact ? size_t{1} : size_t{0}, tensor.elements, tensor.largest_error, tensor.relative_error, tensor.cosine};
+  return {1,
+          tensor.exact ? size_t{1} : size_t{0},
+          tensor.elements,
+          tensor.largest_error,
+          tensor.relative_error,
+          tensor.cosine};
 }
 
 void print_table(const VerifyReport& report, bool all) {
-  fmt::print("{:<34} {:>7} {:>14} {:>7} {:>12} {:>12} {:>9}\n", all ? "tensor" : "stored as", "tensors", "weights", "exact", "largest err",
-             "rel. error", "cosine");
+  fmt::print("{:<34} {:>7} {:>14} {:>7} {:>12} {:>12} {:>9}\n", all ? "tensor" : "stored as", "tensors", "weights",
+             "exact", "largest err", "rel. error", "cosine");
   std::map<std::string, Group> groups;
   for (const auto& tensor : report.tensors) {
     if (all) print_row(tensor.name, group_of(tensor));
@@ -63,21 +68,23 @@ void print_table(const VerifyReport& report, bool all) {
 
 void print_verdict(const VerifyReport& report) {
   if (report.all_exact()) {
-    fmt::print("{} all {} tensors are, bit for bit, what the conversion of the source gives ({:.2f} s)\n", green("verified:", Stream::out),
-               report.tensors.size(), report.seconds);
+    fmt::print("{} all {} tensors are, bit for bit, what the conversion of the source gives ({:.2f} s)\n",
+               green("verified:", Stream::out), report.tensors.size(), report.seconds);
     return;
   }
-  fmt::print("{} {} of {} tensors differ from what the conversion of the source gives:\n", red("different:", Stream::out),
-             report.tensors.size() - report.exact, report.tensors.size());
+  fmt::print("{} {} of {} tensors differ from what the conversion of the source gives:\n",
+             red("different:", Stream::out), report.tensors.size() - report.exact, report.tensors.size());
   size_t listed = 0;
   for (const auto& tensor : report.tensors) {
-    if (!tensor.exact && ++listed <= 20) fmt::print("  {} ({}), relative error {:.3e}\n", tensor.name, tensor.format, tensor.relative_error);
+    if (!tensor.exact && ++listed <= 20)
+      fmt::print("  {} ({}), relative error {:.3e}\n", tensor.name, tensor.format, tensor.relative_error);
   }
 }
 
 void print_json(const VerifyReport& report) {
-  nlohmann::ordered_json json = {{"target", report.target}, {"model_type", report.model_type}, {"tensors", report.tensors.size()},
-                                 {"exact", report.exact},   {"weights", report.elements},      {"seconds", report.seconds},
+  nlohmann::ordered_json json = {{"target", report.target},          {"model_type", report.model_type},
+                                 {"tensors", report.tensors.size()}, {"exact", report.exact},
+                                 {"weights", report.elements},       {"seconds", report.seconds},
                                  {"verified", report.all_exact()}};
   json["per_tensor"] = nlohmann::ordered_json::array();
   for (const auto& tensor : report.tensors) {
@@ -99,8 +106,10 @@ Result<int> run_verify(Arguments& a, const Common& common) {
   a.options.converted = a.converted;
   std::error_code code;
   for (const auto& one : a.arch) {
-    if (std::filesystem::exists(one, code)) a.options.arch.emplace_back(one);
-    else a.options.arch_name = one;
+    if (std::filesystem::exists(one, code))
+      a.options.arch.emplace_back(one);
+    else
+      a.options.arch_name = one;
   }
   ProgressLine progress(progress_style("auto", common.quiet || common.json), "verifying");
   a.options.cancelled = &stop_on_signals();
@@ -124,11 +133,14 @@ Run add_verify(CLI::App& app, const std::shared_ptr<Common>& common) {
   auto arguments = std::make_shared<Arguments>();
   command.add_option("source", arguments->source, "Folder of the source checkpoint")->required()->type_name("SOURCE");
   command.add_option("converted", arguments->converted, "Folder of the MLX model")->required()->type_name("CONVERTED");
-  command.add_option("--target", arguments->options.target, "mlx-lm, mlx-vlm or auto")->capture_default_str()->check(
-      CLI::IsMember({"auto", "mlx-lm", "mlx-vlm"}));
-  command.add_option("--rounding", arguments->options.rounding, "metal or cpu [as the output's stamp says]")->check(CLI::IsMember({"metal", "cpu"}));
+  command.add_option("--target", arguments->options.target, "mlx-lm, mlx-vlm or auto")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "mlx-lm", "mlx-vlm"}));
+  command.add_option("--rounding", arguments->options.rounding, "metal or cpu [as the output's stamp says]")
+      ->check(CLI::IsMember({"metal", "cpu"}));
   command.add_option("--arch", arguments->arch, "Spec name, spec file or folder of specs")->allow_extra_args(false);
-  command.add_option("--threads", arguments->options.threads, "Worker threads [one a processor]")->check(CLI::Range(0, 1024));
+  command.add_option("--threads", arguments->options.threads, "Worker threads [one a processor]")
+      ->check(CLI::Range(0, 1024));
   command.add_flag("--all", arguments->all, "A row for every tensor");
   add_common_flags(command, common);
   return [arguments, common] { return run_verify(*arguments, *common); };

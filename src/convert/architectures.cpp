@@ -38,7 +38,8 @@ Result<std::vector<ArchitectureInfo>> architectures(const std::vector<std::files
   for (const Target target : {Target::mlx_lm, Target::mlx_vlm}) {
     for (const auto& name : library.names(std::string(folder_of(target)))) {
       PIPPIN_TRY(const SpecPtr spec, library.spec(name));
-      result.push_back({name, std::string(name_of(target)), spec->model_types, spec->title, spec->notes, spec->refuse, sources_of(*spec)});
+      result.push_back({name, std::string(name_of(target)), spec->model_types, spec->title, spec->notes, spec->refuse,
+                        sources_of(*spec)});
     }
   }
   return result;

@@ -52,7 +52,9 @@ Status write_weights(const Prepared& prepared, const ConvertOptions& options, co
   execution.cancelled = hooks.cancelled;
   const uint64_t total = prepared.plan.source_bytes + prepared.plan.output_bytes;
   if (hooks.progress) {
-    execution.progress = [&hooks, total](uint64_t read, uint64_t written) { hooks.progress(std::min(read + written, total), total); };
+    execution.progress = [&hooks, total](uint64_t read, uint64_t written) {
+      hooks.progress(std::min(read + written, total), total);
+    };
   }
   const auto begin = std::chrono::steady_clock::now();
   PIPPIN_TRY(const ExecuteReport done, execute(prepared.plan, prepared.checkpoint, folder, execution));
@@ -89,7 +91,8 @@ Result<ConvertReport> convert(const ConvertOptions& options, const ConvertHooks&
   PIPPIN_CHECK(write_weights(prepared, options, hooks, folder.path(), report));
 
   const CardOptions card{options.destination.filename().string(), options.source_name, options.command};
-  PIPPIN_TRY(const PackageReport packaged, write_package(prepared.plan, prepared.checkpoint, side_files, folder.path(), card));
+  PIPPIN_TRY(const PackageReport packaged,
+             write_package(prepared.plan, prepared.checkpoint, side_files, folder.path(), card));
   add_warnings(report, packaged.warnings);
   PIPPIN_CHECK(check_written(prepared.plan, folder.path()));
   PIPPIN_TRY(const std::vector<std::string> commit_warnings, folder.commit());

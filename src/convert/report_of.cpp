@@ -33,8 +33,9 @@ ConvertReport report_of(const Plan& plan, const Checkpoint& checkpoint) {
     const std::string source = describe(*job.value, names);
     for (const uint32_t index : job.outputs) {
       const OutputTensor& output = plan.outputs[index];
-      report.tensors[index] = {output.name, std::string(name_of(output.dtype)), output.shape, output.size,
-                               plan.shards[output.shard].file, job.rule, source};
+      report.tensors[index] = {output.name, std::string(name_of(output.dtype)), output.shape,
+                               output.size, plan.shards[output.shard].file,     job.rule,
+                               source};
     }
   }
   report.memory = plan.memory_budget + base_memory + memory_a_tensor * (plan.outputs.size() + names.size());

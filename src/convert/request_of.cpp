@@ -17,8 +17,10 @@ Result<DType> conversion_dtype(const std::string& name) {
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts{""};
   for (const char c : text) {
-    if (c == separator) parts.emplace_back();
-    else parts.back() += c;
+    if (c == separator)
+      parts.emplace_back();
+    else
+      parts.back() += c;
   }
   return parts;
 }
@@ -26,7 +28,8 @@ std::vector<std::string> split(const std::string& text, char separator) {
 // "PATTERN=bits[,group[,mode]]"; what is left out has the mode's default.
 Result<ModuleOverride> override_of(const std::string& text) {
   const auto bad = [&text] {
-    return fail(ErrorTag::usage, "--quantize-module reads PATTERN=bits[,group[,mode]]", text, "for example \"**.down_proj=8,64\"");
+    return fail(ErrorTag::usage, "--quantize-module reads PATTERN=bits[,group[,mode]]", text,
+                "for example \"**.down_proj=8,64\"");
   };
   const size_t equals = text.rfind('=');
   if (equals == std::string::npos || equals == 0) return bad();
@@ -73,7 +76,8 @@ Result<PlanRequest> request_of(const ConvertOptions& options, Target target) {
   if (options.q_group_size && *options.q_group_size != 0) request.group_size = options.q_group_size;
   const auto mode = quant_mode_of(options.q_mode);
   if (!mode) {
-    return fail(ErrorTag::usage, "--q-mode is affine, mxfp4, nvfp4 or mxfp8", "--q-mode " + options.q_mode, "use one of the four");
+    return fail(ErrorTag::usage, "--q-mode is affine, mxfp4, nvfp4 or mxfp8", "--q-mode " + options.q_mode,
+                "use one of the four");
   }
   request.mode = *mode;
   // The references know float64 as a name and then leave the weights as they are, since MLX has no such weights.

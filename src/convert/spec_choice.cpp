@@ -66,14 +66,16 @@ Result<std::string> spec_for(const SpecLibrary& library, Target target, const st
   PIPPIN_TRY(std::string exact, library.find(folder, model_type, architectures));
   if (!exact.empty() || target == Target::mlx_lm) return exact;
   std::string lower = model_type;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return library.find(folder, lower, architectures);
 }
 
 Result<SpecChoice> insisted(const SpecLibrary& library, const std::string& target, const std::string& arch_name) {
   for (const Target one : {Target::mlx_lm, Target::mlx_vlm}) {
     if (target != "auto" && target != name_of(one)) continue;
-    const std::string name = arch_name.find('/') == std::string::npos ? fmt::format("{}/{}", folder_of(one), arch_name) : arch_name;
+    const std::string name =
+        arch_name.find('/') == std::string::npos ? fmt::format("{}/{}", folder_of(one), arch_name) : arch_name;
     if (library.contains(name) && name.starts_with(folder_of(one))) return SpecChoice{one, "the spec was named", name};
   }
   return fail(ErrorTag::usage, "--arch names a spec, a spec file or a folder of them", "--arch " + arch_name,
@@ -85,11 +87,13 @@ Result<SpecChoice> insisted(const SpecLibrary& library, const std::string& targe
 Result<std::string> model_type_of(const Json& config) {
   if (config.contains("model_type") && config["model_type"].is_string()) return config["model_type"].get<std::string>();
   return fail(ErrorTag::bad_config, "config.json says which model it is",
-              config.contains("model_type") ? "config.json: model_type is " + config["model_type"].dump() : "config.json: no model_type",
+              config.contains("model_type") ? "config.json: model_type is " + config["model_type"].dump()
+                                            : "config.json: no model_type",
               "take config.json from the model's original repository, or name the spec with --arch");
 }
 
-Result<SpecChoice> choose_spec(const SpecLibrary& library, const Json& config, const std::string& target, const std::string& arch_name) {
+Result<SpecChoice> choose_spec(const SpecLibrary& library, const Json& config, const std::string& target,
+                               const std::string& arch_name) {
   if (target != "auto" && target != "mlx-lm" && target != "mlx-vlm") {
     return fail(ErrorTag::usage, "--target is mlx-lm, mlx-vlm or auto", "--target " + target, "use one of the three");
   }
@@ -111,10 +115,11 @@ Result<SpecChoice> choose_spec(const SpecLibrary& library, const Json& config, c
   } else if (!vlm.empty()) {
     choice = {Target::mlx_vlm, media ? "config.json tells of vision or audio" : "mlx-lm has no such model", vlm};
   } else {
-    return fail(ErrorTag::unsupported, "the model_type must be one that pippin has a spec for",
-                fmt::format("config.json: model_type \"{}\"{}", model_type, target == "auto" ? "" : " with --target " + target),
-                fmt::format("nearest names: {}; a spec of your own goes in with --arch (docs: architectures/README.md)",
-                            fmt::join(nearest(library, model_type), ", ")));
+    return fail(
+        ErrorTag::unsupported, "the model_type must be one that pippin has a spec for",
+        fmt::format("config.json: model_type \"{}\"{}", model_type, target == "auto" ? "" : " with --target " + target),
+        fmt::format("nearest names: {}; a spec of your own goes in with --arch (docs: architectures/README.md)",
+                    fmt::join(nearest(library, model_type), ", ")));
   }
   if (target != "auto") choice.reason.clear();
   return choice;

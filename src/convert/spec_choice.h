@@ -23,7 +23,7 @@ Result<std::string> model_type_of(const nlohmann::ordered_json& config);
 
 // target: "auto", "mlx-lm" or "mlx-vlm". arch_name: a spec the user insists on, or empty.
 // auto takes mlx-vlm where config.json tells of vision or audio and mlx-vlm has the model, else mlx-lm, else mlx-vlm.
-Result<SpecChoice> choose_spec(const SpecLibrary& library, const nlohmann::ordered_json& config, const std::string& target,
-                               const std::string& arch_name);
+Result<SpecChoice> choose_spec(const SpecLibrary& library, const nlohmann::ordered_json& config,
+                               const std::string& target, const std::string& arch_name);
 
 }  // namespace pippin

@@ -20,7 +20,8 @@ Result<VerifyReport> verify(const VerifyOptions& options) {
   const std::string target = options.target == "auto" && stamp ? stamp->target : options.target;
   PIPPIN_TRY(const SpecChoice choice, choose_spec(library, config, target, options.arch_name));
   PIPPIN_TRY(const Checkpoint source,
-             Checkpoint::open(options.source, choice.target == Target::mlx_lm ? FileSelection::mlx_lm : FileSelection::mlx_vlm));
+             Checkpoint::open(options.source,
+                              choice.target == Target::mlx_lm ? FileSelection::mlx_lm : FileSelection::mlx_vlm));
   PIPPIN_TRY(const SpecPtr spec, library.spec(choice.spec));
 
   PlanRequest request;

@@ -5,7 +5,8 @@
 
 namespace pippin {
 
-// Writes 32 / bits codes a word, lowest bits first; with awq (4 bits) in AWQ's order, so that they come out in sequence.
+// Writes 32 / bits codes a word, lowest bits first; with awq (4 bits) in AWQ's order, so that they come out in
+// sequence.
 void unpack_words(const uint32_t* words, int64_t count, int bits, bool awq, uint8_t* codes);
 
 // The inverse: `count` words of 32 / bits codes each. Codes have no bits beyond `bits`.

@@ -369,7 +369,8 @@ Status Operation::add_squares(const Norm& op, const Box& part, float* sums) cons
   const int64_t inner = from.count_from(op.axis + 1);
   const int64_t outer = part.count() / std::max<int64_t>(1, inner);
   const int64_t step_bytes = outer * inner * static_cast<int64_t>(sizeof(float));
-  const int64_t steps = std::clamp<int64_t>(static_cast<int64_t>(evaluator.buffer_limit_) / std::max<int64_t>(1, step_bytes), 1, length);
+  const int64_t steps =
+      std::clamp<int64_t>(static_cast<int64_t>(evaluator.buffer_limit_) / std::max<int64_t>(1, step_bytes), 1, length);
   for (int64_t at = 0; at < length; at += steps) {
     from.lo[op.axis] = at;
     from.hi[op.axis] = std::min(at + steps, length);

@@ -28,7 +28,8 @@ class Repacker {
     const RecipePtr scales = take(prefix + "scales");
     const RecipePtr zeros = take(prefix + "qzeros");
     const RecipePtr groups = take(prefix + "g_idx");
-    if (!scales || words->shape.size() != 2 || scales->shape.size() != 2) return refuse(prefix + "qweight without scales of two dimensions");
+    if (!scales || words->shape.size() != 2 || scales->shape.size() != 2)
+      return refuse(prefix + "qweight without scales of two dimensions");
     const int64_t outputs = scales->shape[1];
     const bool gptq = words->shape[1] == outputs;
     if (groups) {
@@ -87,12 +88,15 @@ class Repacker {
   Status check_groups(const std::string& prefix, const RecipePtr& groups) const {
     const auto* source = std::get_if<FromSource>(&groups->op);
     const int64_t count = element_count(groups->shape);
-    if (source == nullptr || groups->dtype != DType::I32 || count > most_inputs || group_size_ <= 0) return refuse(prefix + "g_idx is no list of I32");
+    if (source == nullptr || groups->dtype != DType::I32 || count > most_inputs || group_size_ <= 0)
+      return refuse(prefix + "g_idx is no list of I32");
     std::vector<int32_t> indices(static_cast<size_t>(count));
-    PIPPIN_CHECK(checkpoint_.read(checkpoint_.tensors()[source->tensor], 0, std::as_writable_bytes(std::span(indices))));
+    PIPPIN_CHECK(
+        checkpoint_.read(checkpoint_.tensors()[source->tensor], 0, std::as_writable_bytes(std::span(indices))));
     for (int64_t i = 0; i < count; ++i) {
       if (indices[static_cast<size_t>(i)] != i / group_size_) {
-        return refuse(fmt::format("{}g_idx puts input {} into group {} (act-order)", prefix, i, indices[static_cast<size_t>(i)]));
+        return refuse(
+            fmt::format("{}g_idx puts input {} into group {} (act-order)", prefix, i, indices[static_cast<size_t>(i)]));
       }
     }
     return {};

@@ -9,12 +9,13 @@
 
 namespace pippin {
 
-// Rewrites every X.qweight (with X.scales, X.qzeros, X.g_idx) to X.weight, X.scales, X.biases; floating tensors take the
-// scales' dtype, as with mlx-lm. Gives the MLX quantization. By the shapes:
+// Rewrites every X.qweight (with X.scales, X.qzeros, X.g_idx) to X.weight, X.scales, X.biases; floating tensors take
+// the scales' dtype, as with mlx-lm. Gives the MLX quantization. By the shapes:
 //   AWQ   qweight [in, out / 8], codes across the outputs in AWQ's order; scales [groups, out]
 //   GPTQ  qweight [in / 8, out], codes down the inputs; zero points are stored less one
 // A g_idx that only counts groups is checked and dropped; an act-order one, and widths but 4 bits, are refused.
 // g_idx is the one tensor whose bytes a plan looks at.
-Result<nlohmann::ordered_json> repack_int4(TensorMap& tensors, const nlohmann::ordered_json& declared, const Checkpoint& checkpoint);
+Result<nlohmann::ordered_json> repack_int4(TensorMap& tensors, const nlohmann::ordered_json& declared,
+                                           const Checkpoint& checkpoint);
 
 }  // namespace pippin

@@ -53,7 +53,8 @@ void leave_out_absent_parts(ModuleTree& tree, const TensorMap& tensors, std::vec
     const auto first = tensors.lower_bound(part + ".");
     present[part] = first != tensors.end() && first->first.starts_with(part + ".");
     const std::string rest = module.path.size() > part.size() ? module.path.substr(part.size() + 1) : "";
-    is_list[part] = !rest.empty() && rest.find_first_not_of("0123456789") == std::min(rest.find('.'), std::string::npos) &&
+    is_list[part] = !rest.empty() &&
+                    rest.find_first_not_of("0123456789") == std::min(rest.find('.'), std::string::npos) &&
                     rest[0] >= '0' && rest[0] <= '9';
   }
   for (const auto& [part, there] : present) {
@@ -95,7 +96,8 @@ Result<LoadedModel> load_model(const Checkpoint& checkpoint, const SpecLibrary& 
     PIPPIN_TRY(model.quantization, unpack_before_rules(model.tensors, model.config, declared));
   }
   if (already_converted(checkpoint, request.target)) {
-    model.warnings.push_back("the source was written by pippin for this target: its names and layouts are taken as they are");
+    model.warnings.push_back(
+        "the source was written by pippin for this target: its names and layouts are taken as they are");
   } else {
     PIPPIN_CHECK(apply_weight_rules(*model.scope, model.tensors));
   }

@@ -9,7 +9,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-bool truthy(const Json& value) { return truth(Value(value)); }
+bool truthy(const Json& value) {
+  return truth(Value(value));
+}
 
 void fold_generation_config(Json& config, const Json& generation, Target target) {
   if (!generation.is_object()) return;
@@ -30,7 +32,8 @@ void fold_generation_config(Json& config, const Json& generation, Target target)
 }  // namespace
 
 Json source_quantization(const Json& config) {
-  if (config.contains("quantization_config") && !config["quantization_config"].is_null()) return config["quantization_config"];
+  if (config.contains("quantization_config") && !config["quantization_config"].is_null())
+    return config["quantization_config"];
   if (config.contains("text_config") && config["text_config"].is_object()) {
     return config["text_config"].value("quantization_config", Json(nullptr));
   }
@@ -43,13 +46,17 @@ Json loader_config(const Checkpoint& checkpoint, Target target) {
   if (target == Target::mlx_vlm) return config;
   if (!config.contains("quantization_config")) {
     const Json found = source_quantization(config);
-    if (!found.is_null()) config["quantization_config"] = found;
-    else if (!checkpoint.hf_quant_config().is_null()) config["quantization_config"] = checkpoint.hf_quant_config();
+    if (!found.is_null())
+      config["quantization_config"] = found;
+    else if (!checkpoint.hf_quant_config().is_null())
+      config["quantization_config"] = checkpoint.hf_quant_config();
   }
   return config;
 }
 
-Value config_value(const Json& config) { return Value(config); }
+Value config_value(const Json& config) {
+  return Value(config);
+}
 
 Status edit_config(Json& config, const SpecScope& scope) {
   for (const auto& edit : scope.spec().config_edits) {

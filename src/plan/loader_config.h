@@ -15,7 +15,8 @@ namespace pippin {
 // config.json with what the loader folds in: generation_config.json's fields, a quantization_config from elsewhere.
 nlohmann::ordered_json loader_config(const Checkpoint& checkpoint, Target target);
 
-// The config as expressions see it: tagged infinities become large numbers' absence (null), objects and lists as they are.
+// The config as expressions see it: tagged infinities become large numbers' absence (null), objects and lists as they
+// are.
 Value config_value(const nlohmann::ordered_json& config);
 
 // Applies the spec's config_edits.

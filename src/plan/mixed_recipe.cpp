@@ -38,8 +38,10 @@ Result<Expression> expression(const Json& value, const std::string& where) {
 std::vector<std::string> components(const std::string& path) {
   std::vector<std::string> parts{""};
   for (const char c : path) {
-    if (c == '.') parts.emplace_back();
-    else parts.back() += c;
+    if (c == '.')
+      parts.emplace_back();
+    else
+      parts.back() += c;
   }
   return parts;
 }
@@ -136,7 +138,8 @@ Status MixedRecipe::read_rule(const Json& table, const std::string& where) {
     } else if (key == "keep") {
       rule.keep = value.is_boolean() && value.get<bool>();
     } else if (key == "bits" || key == "group_size" || key == "mode") {
-      PIPPIN_TRY(Expression formula, expression(key == "mode" ? Json("\"" + value.get<std::string>() + "\"") : value, where));
+      PIPPIN_TRY(Expression formula,
+                 expression(key == "mode" ? Json("\"" + value.get<std::string>() + "\"") : value, where));
       rule.format.emplace_back(key, std::move(formula));
     } else {
       return bad(where + "." + key, "unknown key");
@@ -147,7 +150,8 @@ Status MixedRecipe::read_rule(const Json& table, const std::string& where) {
   return {};
 }
 
-Result<std::shared_ptr<const MixedRecipe>> MixedRecipe::find(const std::string& folder, const std::string& name_or_path) {
+Result<std::shared_ptr<const MixedRecipe>> MixedRecipe::find(const std::string& folder,
+                                                             const std::string& name_or_path) {
   for (const auto& file : embedded_recipes()) {
     if (file.name == folder + "/" + name_or_path) return parse(file.text, std::string(file.name));
   }
@@ -158,7 +162,8 @@ Result<std::shared_ptr<const MixedRecipe>> MixedRecipe::find(const std::string& 
     const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
     return parse(text, name_or_path);
   }
-  return fail(ErrorTag::usage, "a recipe is a built-in name or a .toml file", fmt::format("--quant-predicate {}", name_or_path),
+  return fail(ErrorTag::usage, "a recipe is a built-in name or a .toml file",
+              fmt::format("--quant-predicate {}", name_or_path),
               fmt::format("use one of {}", fmt::join(names(folder), ", ")));
 }
 
@@ -191,8 +196,9 @@ Result<size_t> MixedRecipe::layer_location(const std::vector<std::string>& paths
 Result<Json> MixedRecipe::entry(const Question& question) const {
   const RecipeScope scope(question, lets_);
   for (const auto& rule : rules_) {
-    const bool matches = std::any_of(rule.modules.begin(), rule.modules.end(),
-                                     [&](const NamePattern& pattern) { return pattern.match(question.path).has_value(); });
+    const bool matches = std::any_of(rule.modules.begin(), rule.modules.end(), [&](const NamePattern& pattern) {
+      return pattern.match(question.path).has_value();
+    });
     if (!matches) continue;
     if (rule.condition) {
       PIPPIN_TRY(const bool holds, rule.condition->test(scope));

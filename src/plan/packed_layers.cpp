@@ -37,14 +37,18 @@ Result<std::optional<QuantFormat>> inferred(const MlxModule& module, const Shape
   QuantFormat format{QuantMode::affine, static_cast<int>(std::min<int64_t>(bits, 64)),
                      static_cast<int>(std::min<int64_t>(group_size, 1 << 20))};
   if (scales->second->dtype == DType::U8) {
-    if (bits == 4 && group_size == 16) format.mode = QuantMode::nvfp4;
-    else if (bits == 4 && group_size == 32) format.mode = QuantMode::mxfp4;
-    else if (bits == 8 && group_size == 32) format.mode = QuantMode::mxfp8;
-    else return bad(fmt::format("{} bits with groups of {} and U8 scales are no known mode", bits, group_size));
+    if (bits == 4 && group_size == 16)
+      format.mode = QuantMode::nvfp4;
+    else if (bits == 4 && group_size == 32)
+      format.mode = QuantMode::mxfp4;
+    else if (bits == 8 && group_size == 32)
+      format.mode = QuantMode::mxfp8;
+    else
+      return bad(fmt::format("{} bits with groups of {} and U8 scales are no known mode", bits, group_size));
   }
   if (auto status = check(format); !status) {
-    return bad(fmt::format("weight {} and scales {} would be {} bits with groups of {}", to_string(words), to_string(groups), bits,
-                           group_size));
+    return bad(fmt::format("weight {} and scales {} would be {} bits with groups of {}", to_string(words),
+                           to_string(groups), bits, group_size));
   }
   return std::optional(format);
 }
@@ -94,14 +98,15 @@ Json entry_of(const QuantFormat& format) {
   return {{"group_size", format.group_size}, {"bits", format.bits}, {"mode", row_of(format.mode).name}};
 }
 
-Result<std::optional<QuantFormat>> packed_format(const MlxModule& module, const TensorMap& tensors, const Json& quantization,
-                                                 Target target) {
+Result<std::optional<QuantFormat>> packed_format(const MlxModule& module, const TensorMap& tensors,
+                                                 const Json& quantization, Target target) {
   const Shape* dense = dense_weight(module);
   if (dense == nullptr || dense->empty() || !quantization.is_object()) return std::optional<QuantFormat>();
   if (const Json* entry = entry_for(quantization, module.path, target)) {
     if (entry->is_boolean() && !entry->get<bool>()) return std::optional<QuantFormat>();
     if (module.quantizable || entry->is_object()) {
-      PIPPIN_TRY(const QuantFormat format, format_of(entry->is_object() ? *entry : quantization, "quantization, " + module.path));
+      PIPPIN_TRY(const QuantFormat format,
+                 format_of(entry->is_object() ? *entry : quantization, "quantization, " + module.path));
       return std::optional(format);
     }
   }

@@ -14,8 +14,8 @@
 
 namespace pippin {
 
-// A format from a config entry: mode "affine" where it has none, the mode's defaults where bits or group size are absent
-// or null. where: the entry's path for messages.
+// A format from a config entry: mode "affine" where it has none, the mode's defaults where bits or group size are
+// absent or null. where: the entry's path for messages.
 Result<QuantFormat> format_of(const nlohmann::ordered_json& entry, const std::string& where);
 
 // The entry of a format: {"group_size", "bits", "mode"}.

@@ -19,8 +19,9 @@ constexpr QuantFormat nvfp4{QuantMode::nvfp4, 4, 16};
 constexpr QuantFormat mxfp8{QuantMode::mxfp8, 8, 32};
 
 // Activation, cache and shape figures that no MLX module holds.
-constexpr std::array<std::string_view, 7> without_use{".weight_shape", ".weight_zero_point", ".input_global_scale", ".input_scale",
-                                                      ".k_scale",      ".v_scale",           ".output_scale"};
+constexpr std::array<std::string_view, 7> without_use{".weight_shape", ".weight_zero_point", ".input_global_scale",
+                                                      ".input_scale",  ".k_scale",           ".v_scale",
+                                                      ".output_scale"};
 
 RecipePtr take(TensorMap& tensors, const std::string& name) {
   const auto found = tensors.find(name);
@@ -40,12 +41,14 @@ std::vector<std::string> prefixes_with(const TensorMap& tensors, const std::stri
 
 void drop_useless(TensorMap& tensors) {
   std::erase_if(tensors, [](const auto& item) {
-    return std::any_of(without_use.begin(), without_use.end(), [&item](std::string_view suffix) { return item.first.ends_with(suffix); });
+    return std::any_of(without_use.begin(), without_use.end(),
+                       [&item](std::string_view suffix) { return item.first.ends_with(suffix); });
   });
 }
 
 tl::unexpected<Error> malformed(const std::string& what) {
-  return fail(ErrorTag::mismatch, "a packed layer has its weight and its scales", what, "check that the download is complete");
+  return fail(ErrorTag::mismatch, "a packed layer has its weight and its scales", what,
+              "check that the download is complete");
 }
 
 // Without the dimensions of length 1.
@@ -56,7 +59,8 @@ Result<RecipePtr> squeezed(const RecipePtr& tensor) {
 }
 
 // fp8 bytes times a scale a row, a tensor or a block: dense in the scale's dtype, BF16 where that is F32.
-Result<RecipePtr> dense_fp8(const std::string& prefix, const RecipePtr& weight, const RecipePtr& scale, const Json& blocks) {
+Result<RecipePtr> dense_fp8(const std::string& prefix, const RecipePtr& weight, const RecipePtr& scale,
+                            const Json& blocks) {
   if (!weight || weight->dtype != DType::U8 || weight->shape.size() < 2 || !is_floating(scale->dtype)) {
     return malformed(prefix + ".weight is no matrix of fp8 bytes with a floating scale");
   }
@@ -89,15 +93,18 @@ Status unpack_int4(TensorMap& tensors, const std::string& prefix, int bits) {
   if (!scale || !is_floating(scale->dtype)) return malformed(prefix + ".weight_packed without a floating weight_scale");
   PIPPIN_TRY(tensors[prefix + ".weight"], view(words, DType::U32));
   tensors[prefix + ".scales"] = scale;
-  PIPPIN_TRY(tensors[prefix + ".biases"],
-             arithmetic(Arithmetic::Op::multiply, scale, constant(-static_cast<double>(1 << (bits - 1)), scale->dtype, {})));
+  PIPPIN_TRY(
+      tensors[prefix + ".biases"],
+      arithmetic(Arithmetic::Op::multiply, scale, constant(-static_cast<double>(1 << (bits - 1)), scale->dtype, {})));
   return {};
 }
 
-Status unpack_nvfp4(TensorMap& tensors, const std::string& prefix, const std::string& weight_name, const std::string& global_name) {
+Status unpack_nvfp4(TensorMap& tensors, const std::string& prefix, const std::string& weight_name,
+                    const std::string& global_name) {
   const RecipePtr bytes = take(tensors, prefix + weight_name);
   const RecipePtr scale = take(tensors, prefix + ".weight_scale");
-  if (!bytes || !scale || scale->dtype != DType::U8) return malformed(prefix + weight_name + " without a weight_scale of fp8 bytes");
+  if (!bytes || !scale || scale->dtype != DType::U8)
+    return malformed(prefix + weight_name + " without a weight_scale of fp8 bytes");
   PIPPIN_TRY(tensors[prefix + ".weight"], view(bytes, DType::U32));
   tensors[prefix + ".scales"] = scale;
   PIPPIN_TRY(tensors[prefix + global_name], squeezed(cast(tensors.at(prefix + global_name), DType::F32)));
@@ -109,15 +116,16 @@ Status unpack_nvfp4(TensorMap& tensors, const std::string& prefix, const std::st
 Result<Json> unpack_compressed_tensors(TensorMap& tensors, const Json& declared) {
   const Json int4 = weights_of_group(declared, "pack-quantized");
   const Json fp8 = weights_of_group(declared, "float-quantized");
-  const QuantFormat affine{QuantMode::affine, int4.value("num_bits", Json(4)).is_number_integer() ? int4.value("num_bits", 4) : 4,
+  const QuantFormat affine{QuantMode::affine,
+                           int4.value("num_bits", Json(4)).is_number_integer() ? int4.value("num_bits", 4) : 4,
                            int4.value("group_size", Json(32)).is_number_integer() ? int4.value("group_size", 32) : 32};
   Json quantization = nullptr;
   for (const auto& prefix : prefixes_with(tensors, ".weight_packed")) {
     const bool scaled_twice = tensors.contains(prefix + ".weight_global_scale");
     const Json format = entry_of(scaled_twice ? nvfp4 : affine);
     if (!quantization.is_null() && quantization != format) {
-      return fail(ErrorTag::unsupported, "the packed layers of one checkpoint have one format", prefix + " differs from those before",
-                  "convert from the unquantized checkpoint");
+      return fail(ErrorTag::unsupported, "the packed layers of one checkpoint have one format",
+                  prefix + " differs from those before", "convert from the unquantized checkpoint");
     }
     quantization = format;
     if (!scaled_twice) PIPPIN_CHECK(check(affine));
@@ -126,7 +134,8 @@ Result<Json> unpack_compressed_tensors(TensorMap& tensors, const Json& declared)
   }
   for (const auto& prefix : prefixes_with(tensors, ".weight_scale")) {
     const RecipePtr scale = take(tensors, prefix + ".weight_scale");
-    PIPPIN_TRY(RecipePtr dense, dense_fp8(prefix, take(tensors, prefix + ".weight"), scale, fp8.value("block_structure", Json(nullptr))));
+    PIPPIN_TRY(RecipePtr dense, dense_fp8(prefix, take(tensors, prefix + ".weight"), scale,
+                                          fp8.value("block_structure", Json(nullptr))));
     tensors[prefix + ".weight"] = std::move(dense);
   }
   drop_useless(tensors);

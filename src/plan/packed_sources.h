@@ -10,8 +10,8 @@
 namespace pippin {
 
 // compressed-tensors, by the tensors that each layer has: weight_packed + weight_scale is int4 around 8 (affine);
-// with weight_global_scale it is nvfp4; weight + weight_scale is fp8 by row or block, made dense in the scale's dtype (F32: BF16).
-// Gives the MLX quantization of what stays packed, or null.
+// with weight_global_scale it is nvfp4; weight + weight_scale is fp8 by row or block, made dense in the scale's dtype
+// (F32: BF16). Gives the MLX quantization of what stays packed, or null.
 Result<nlohmann::ordered_json> unpack_compressed_tensors(TensorMap& tensors, const nlohmann::ordered_json& declared);
 
 // NVIDIA ModelOpt: weight + weight_scale + weight_scale_2 is nvfp4; weight + weight_scale alone is fp8, made dense.

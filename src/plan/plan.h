@@ -45,14 +45,15 @@ struct Plan {
   Rounding rounding = Rounding::metal;
   uint64_t memory_budget = 256u << 20;  // bytes that the executor may use for blocks
   bool allow_nonfinite = false;
-  bool packed_undeclared = false;  // layers stay packed though config.json says nothing, as -d leaves some with the reference
+  bool packed_undeclared =
+      false;  // layers stay packed though config.json says nothing, as -d leaves some with the reference
 
   nlohmann::ordered_json config;          // config.json to write, keys sorted
   nlohmann::ordered_json index_metadata;  // "metadata" of model.safetensors.index.json
 
-  std::string model_type;  // the spec's
-  std::string target;      // "mlx-lm" or "mlx-vlm"
-  std::string spec;        // which spec file
+  std::string model_type;     // the spec's
+  std::string target;         // "mlx-lm" or "mlx-vlm"
+  std::string spec;           // which spec file
   uint64_t source_bytes = 0;  // that will be read
   uint64_t output_bytes = 0;  // of all tensors
   uint64_t total_parameters = 0;

@@ -56,7 +56,8 @@ class Planner {
 
   [[nodiscard]] bool casts(const std::string& name) const {
     const auto& kept = model_.scope->spec().keep_dtype;
-    return std::none_of(kept.begin(), kept.end(), [&](const NamePattern& pattern) { return pattern.match(name).has_value(); });
+    return std::none_of(kept.begin(), kept.end(),
+                        [&](const NamePattern& pattern) { return pattern.match(name).has_value(); });
   }
 
   [[nodiscard]] RecipePtr in_dtype(const std::string& name, RecipePtr value) const {
@@ -82,7 +83,8 @@ class Planner {
     const ModulePrecision& precision = precision_.modules[index];
     const std::string& name = module.parameters[parameter].name;
     const bool weight = name == "weight";
-    const bool folded = precision.treatment != Treatment::keep && (name == "weight_global_scale" || name == "weight_scale_2");
+    const bool folded =
+        precision.treatment != Treatment::keep && (name == "weight_global_scale" || name == "weight_scale_2");
     if (folded) return {};
     if (!weight || precision.treatment == Treatment::keep) {
       for (const auto& one : stored_parameters(module, parameter, model_.packed[index])) {
@@ -106,14 +108,16 @@ class Planner {
     const RecipePtr scales = stored(module.name_of("scales"));
     const bool affine = row_of(packed->mode).has_biases;
     const RecipePtr biases = affine ? stored(module.name_of("biases")) : nullptr;
-    PIPPIN_TRY(RecipePtr dense, dequantize(*packed, stored(module.name_of("weight")), scales, biases, affine ? scales->dtype : DType::BF16));
+    PIPPIN_TRY(RecipePtr dense, dequantize(*packed, stored(module.name_of("weight")), scales, biases,
+                                           affine ? scales->dtype : DType::BF16));
     return globally_scaled(module, std::move(dense));
   }
 
   // nvfp4 layers of other makers have one more scale for the whole tensor, or for each expert.
   Result<RecipePtr> globally_scaled(const MlxModule& module, RecipePtr dense) {
     using Op = Arithmetic::Op;
-    for (const auto& [name, op] : {std::pair("weight_global_scale", Op::divide), std::pair("weight_scale_2", Op::multiply)}) {
+    for (const auto& [name, op] :
+         {std::pair("weight_global_scale", Op::divide), std::pair("weight_scale_2", Op::multiply)}) {
       if (!model_.tensors.contains(module.name_of(name))) continue;
       RecipePtr scale = cast(stored(module.name_of(name)), dense->dtype);
       if (!scale->shape.empty()) {
@@ -138,8 +142,9 @@ class Planner {
     std::vector<uint32_t> outputs{add_output(module.name_of("weight"), DType::U32, shapes.weight),
                                   add_output(module.name_of("scales"), scale_dtype, shapes.scales)};
     if (affine) outputs.push_back(add_output(module.name_of("biases"), scale_dtype, shapes.scales));
-    plan_.jobs.push_back({std::move(dense), format, std::move(outputs),
-                          fmt::format("{} {} bits, group {}", row_of(format.mode).name, format.bits, format.group_size)});
+    plan_.jobs.push_back(
+        {std::move(dense), format, std::move(outputs),
+         fmt::format("{} {} bits, group {}", row_of(format.mode).name, format.bits, format.group_size)});
     return {};
   }
 
@@ -196,7 +201,8 @@ class Planner {
       const auto& packed = model_.packed[index];
       auto count = static_cast<uint64_t>(element_count(one.shape));
       if (packed && !becomes_dense && one.name == "weight") {
-        count = static_cast<uint64_t>(element_count(packed_shapes(one.shape, *packed).weight)) * 32 / static_cast<uint64_t>(packed->bits);
+        count = static_cast<uint64_t>(element_count(packed_shapes(one.shape, *packed).weight)) * 32 /
+                static_cast<uint64_t>(packed->bits);
       }
       plan_.total_parameters += count;
     }
@@ -211,8 +217,10 @@ class Planner {
       config.erase("torch_dtype");
       if (request_.quantize && !config.contains("vision_config")) config["vision_config"] = Json::object();
     }
-    const bool still_packed = std::any_of(model_.packed.begin(), model_.packed.end(), [](const auto& one) { return one.has_value(); });
-    if (!config.contains("quantization") && still_packed && !request_.dequantize) config["quantization"] = model_.quantization;
+    const bool still_packed =
+        std::any_of(model_.packed.begin(), model_.packed.end(), [](const auto& one) { return one.has_value(); });
+    if (!config.contains("quantization") && still_packed && !request_.dequantize)
+      config["quantization"] = model_.quantization;
     if (config.contains("quantization")) config["quantization_config"] = config["quantization"];
     std::map<std::string, Json> sorted;
     for (const auto& [key, value] : config.items()) sorted.emplace(key, value);
@@ -231,8 +239,10 @@ class Planner {
   void list_dropped() {
     for (const auto& job : plan_.jobs) collect_sources(job.value);
     for (uint32_t i = 0; i < checkpoint_.tensors().size(); ++i) {
-      if (used_.contains(i)) plan_.source_bytes += checkpoint_.tensors()[i].size;
-      else plan_.dropped.push_back(checkpoint_.tensors()[i].name);
+      if (used_.contains(i))
+        plan_.source_bytes += checkpoint_.tensors()[i].size;
+      else
+        plan_.dropped.push_back(checkpoint_.tensors()[i].name);
     }
   }
 
@@ -247,7 +257,8 @@ class Planner {
 
 }  // namespace
 
-Result<Plan> make_plan(const Checkpoint& checkpoint, const SpecLibrary& library, const SpecPtr& spec, const PlanRequest& request) {
+Result<Plan> make_plan(const Checkpoint& checkpoint, const SpecLibrary& library, const SpecPtr& spec,
+                       const PlanRequest& request) {
   PIPPIN_TRY(LoadedModel model, load_model(checkpoint, library, spec, request));
   PIPPIN_TRY(Precision precision, choose_precision(model, request));
   return Planner(checkpoint, request, std::move(model), std::move(precision)).plan();

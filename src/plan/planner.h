@@ -9,6 +9,7 @@
 
 namespace pippin {
 
-Result<Plan> make_plan(const Checkpoint& checkpoint, const SpecLibrary& library, const SpecPtr& spec, const PlanRequest& request);
+Result<Plan> make_plan(const Checkpoint& checkpoint, const SpecLibrary& library, const SpecPtr& spec,
+                       const PlanRequest& request);
 
 }  // namespace pippin

@@ -46,7 +46,8 @@ Result<Opinion> spec_opinion(const SpecScope& scope, const std::string& path) {
   return Opinion{};
 }
 
-std::optional<DType> conversion_dtype(const LoadedModel& model, const PlanRequest& request, std::vector<std::string>& warnings) {
+std::optional<DType> conversion_dtype(const LoadedModel& model, const PlanRequest& request,
+                                      std::vector<std::string>& warnings) {
   if (request.dtype) return request.dtype;
   const Json& config = model.config;
   Json name = config.value("torch_dtype", Json(nullptr));
@@ -56,17 +57,22 @@ std::optional<DType> conversion_dtype(const LoadedModel& model, const PlanReques
   if (name == "float16") return DType::F16;
   if (name == "bfloat16") return DType::BF16;
   if (name == "float32") return DType::F32;
-  if (!name.is_null()) warnings.push_back(fmt::format("config.json asks for dtype {}, which MLX does not have: weights keep theirs", name.dump()));
+  if (!name.is_null())
+    warnings.push_back(
+        fmt::format("config.json asks for dtype {}, which MLX does not have: weights keep theirs", name.dump()));
   const Json top = config.value("dtype", Json(nullptr));
   static constexpr std::array<std::pair<std::string_view, DType>, 3> known{
       {{"float16", DType::F16}, {"bfloat16", DType::BF16}, {"float32", DType::F32}}};
   for (const auto& [label, dtype] : known) {
     if (!name.is_null() || top != label) continue;
     size_t others = 0;
-    for (const auto& [tensor_name, tensor] : model.tensors) others += is_floating(tensor->dtype) && tensor->dtype != dtype ? 1 : 0;
+    for (const auto& [tensor_name, tensor] : model.tensors)
+      others += is_floating(tensor->dtype) && tensor->dtype != dtype ? 1 : 0;
     if (others > 0) {
-      warnings.push_back(fmt::format("config.json says dtype {}, but {} tensors are stored otherwise and stay so, as with the "
-                                     "reference; --dtype {} converts them", label, others, label));
+      warnings.push_back(
+          fmt::format("config.json says dtype {}, but {} tensors are stored otherwise and stay so, as with the "
+                      "reference; --dtype {} converts them",
+                      label, others, label));
     }
   }
   return std::nullopt;
@@ -78,7 +84,8 @@ class Chooser {
 
   Result<Precision> choose() {
     if (request_.quantize && request_.dequantize) {
-      return fail(ErrorTag::usage, "choose either quantize or dequantize", "-q and -d were both given", "leave one of them out");
+      return fail(ErrorTag::usage, "choose either quantize or dequantize", "-q and -d were both given",
+                  "leave one of them out");
     }
     result_.config = model_.config;
     result_.modules.resize(model_.tree.modules.size());
@@ -97,7 +104,8 @@ class Chooser {
                        request_.group_size.value_or(row_of(request_.mode).default_group_size)};
     PIPPIN_CHECK(prepare_recipe());
     Json& config = result_.config;
-    const Json effective = config.contains("quantization") && !config["quantization"].is_null() ? config["quantization"] : model_.quantization;
+    const Json effective = config.contains("quantization") && !config["quantization"].is_null() ? config["quantization"]
+                                                                                                : model_.quantization;
     const bool fresh = effective.is_null() || request_.requantize;
     fine_grained_ = !fresh;
     entries_ = fresh ? entry_of(run_) : effective;
@@ -105,8 +113,10 @@ class Chooser {
       PIPPIN_CHECK(choose_module(i));
     }
     if (left_packed_ > 0 && wanted_other_) {
-      result_.warnings.push_back(fmt::format("{} layers of the source are quantized already and stay as they are; --requantize "
-                                             "brings them to what was asked", left_packed_));
+      result_.warnings.push_back(
+          fmt::format("{} layers of the source are quantized already and stay as they are; --requantize "
+                      "brings them to what was asked",
+                      left_packed_));
     }
     config["quantization"] = entries_;
     config["quantization_config"] = entries_;
@@ -116,9 +126,10 @@ class Chooser {
   Status prepare_recipe() {
     if (!request_.recipe) return {};
     if (request_.recipe->affine_only() && request_.mode != QuantMode::affine) {
-      return fail(ErrorTag::usage, "this recipe is for affine quantization",
-                  fmt::format("--quant-predicate {} with --q-mode {}", request_.recipe->name(), row_of(request_.mode).name),
-                  "leave out --q-mode");
+      return fail(
+          ErrorTag::usage, "this recipe is for affine quantization",
+          fmt::format("--quant-predicate {} with --q-mode {}", request_.recipe->name(), row_of(request_.mode).name),
+          "leave out --q-mode");
     }
     const Spec& spec = model_.scope->spec();
     if (!spec.no_recipe.empty()) {
@@ -183,8 +194,10 @@ class Chooser {
     Opinion opinion;
     if (request_.recipe) {
       if (!divides) return keep(index);
-      PIPPIN_TRY(Json entry, request_.recipe->entry({path, shape, layer_location_, num_layers_, run_.group_size, multimodal}));
-      opinion = entry.is_null() ? Opinion{Opinion::Kind::keep, nullptr, std::nullopt} : Opinion{Opinion::Kind::entry, entry, std::nullopt};
+      PIPPIN_TRY(Json entry,
+                 request_.recipe->entry({path, shape, layer_location_, num_layers_, run_.group_size, multimodal}));
+      opinion = entry.is_null() ? Opinion{Opinion::Kind::keep, nullptr, std::nullopt}
+                                : Opinion{Opinion::Kind::entry, entry, std::nullopt};
     } else {
       if (multimodal) return keep(index);
       PIPPIN_TRY(opinion, spec_opinion(*model_.scope, path));
@@ -204,7 +217,8 @@ class Chooser {
       Json full = entry_of(run_);
       full.update(opinion.entry);
       const auto group = full["group_size"].get<int64_t>();
-      if (shape.back() % group != 0 && shape.back() % *opinion.fallback_group_size == 0) full["group_size"] = *opinion.fallback_group_size;
+      if (shape.back() % group != 0 && shape.back() % *opinion.fallback_group_size == 0)
+        full["group_size"] = *opinion.fallback_group_size;
       opinion.entry = full;
     }
     PIPPIN_TRY(QuantFormat format, format_of(opinion.entry, path));
@@ -214,8 +228,9 @@ class Chooser {
       format.group_size = run_.group_size;
       opinion.entry["group_size"] = run_.group_size;
       PIPPIN_CHECK(check(format));
-      result_.warnings.push_back(fmt::format("{}: groups of {} instead of the model's own, which do not divide a row of {}", path,
-                                             run_.group_size, shape.back()));
+      result_.warnings.push_back(
+          fmt::format("{}: groups of {} instead of the model's own, which do not divide a row of {}", path,
+                      run_.group_size, shape.back()));
     }
     set(index, format, opinion.entry);
     return {};
@@ -234,8 +249,10 @@ class Chooser {
       const bool activations = truth(Value(model_.config.value("quantize_activations", Json(nullptr)))) &&
                                model_.tree.modules[i].kind == "linear";
       const bool known = (model_.tree.modules[i].dequantizable && !activations) || request_.target == Target::mlx_vlm;
-      if (known) result_.modules[i].treatment = Treatment::dequantize;
-      else ++left;
+      if (known)
+        result_.modules[i].treatment = Treatment::dequantize;
+      else
+        ++left;
     }
     result_.packed_undeclared = left > 0;
     if (left > 0) result_.warnings.push_back(fmt::format("{} layers stay packed, as with the reference", left));
@@ -268,11 +285,14 @@ bool is_multimodal(const std::string& path, const PlanRequest& request) {
                                                                            {"img_projector", false},
                                                                            {"multi_modal_projector", false}}};
   for (const auto& [part, audio] : parts) {
-    if (path.find(part) != std::string::npos && !(audio ? request.quantize_audio : request.quantize_vision)) return true;
+    if (path.find(part) != std::string::npos && !(audio ? request.quantize_audio : request.quantize_vision))
+      return true;
   }
   return path.find("patch_merge_mlp") != std::string::npos && !request.quantize_vision;
 }
 
-Result<Precision> choose_precision(const LoadedModel& model, const PlanRequest& request) { return Chooser(model, request).choose(); }
+Result<Precision> choose_precision(const LoadedModel& model, const PlanRequest& request) {
+  return Chooser(model, request).choose();
+}
 
 }  // namespace pippin

@@ -17,8 +17,8 @@ namespace pippin {
 // Whose output is wanted; the two reference converters have their own rules.
 enum class Target : uint8_t { mlx_lm, mlx_vlm };
 
-std::string_view name_of(Target target);     // "mlx-lm"
-std::string_view folder_of(Target target);   // "mlx_lm", the folder of its specs and recipes
+std::string_view name_of(Target target);    // "mlx-lm"
+std::string_view folder_of(Target target);  // "mlx_lm", the folder of its specs and recipes
 
 // A user's own word on some modules; the first that matches a path holds.
 struct ModuleOverride {

@@ -21,7 +21,9 @@ void lay_out_shards(Plan& plan, uint64_t limit, const std::map<std::string, std:
   }
   plan.shards.clear();
   for (size_t i = 0; i < tensors.size(); ++i) {
-    const std::string file = tensors.size() == 1 ? "model.safetensors" : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, tensors.size());
+    const std::string file = tensors.size() == 1
+                                 ? "model.safetensors"
+                                 : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, tensors.size());
     std::string header = safetensors_header(tensors[i], metadata);
     const uint64_t size = header.size();
     plan.shards.push_back({file, std::move(header), size});

@@ -56,11 +56,12 @@ Result<Json> modelopt(const Json& declared) {
 Status check_known(const Json& declared, const Json& config) {
   if (declared.is_null() || (config.contains("quantization") && !config["quantization"].is_null())) return {};
   if (!declared.is_object()) {
-    return fail(ErrorTag::bad_config, "quantization_config is an object", "config.json: quantization_config is " + declared.dump(),
+    return fail(ErrorTag::bad_config, "quantization_config is an object",
+                "config.json: quantization_config is " + declared.dump(),
                 "take config.json from the model's original repository");
   }
   if (declared.contains("bits") && declared.contains("group_size") && !declared.contains("quant_method")) return {};
-  static constexpr std::array<std::string_view, 9> known{"mxfp4", "mxfp8", "fp8", "compressed-tensors", "modelopt",
+  static constexpr std::array<std::string_view, 9> known{"mxfp4", "mxfp8", "fp8",    "compressed-tensors", "modelopt",
                                                          "awq",   "gptq",  "bitnet", "modelopt_mixed"};
   const std::string method = text(declared, "quant_method");
   if (std::find(known.begin(), known.end(), method) != known.end()) return {};
@@ -103,7 +104,8 @@ Result<Json> unpack_after_rules(TensorMap& tensors, Json& config, const Checkpoi
   Json quantization = nullptr;
   if (method == "mxfp4") {
     quantization = entry_of(mxfp4);
-  } else if (method == "mxfp8" || (method == "fp8" && text(declared, "scale_fmt") == "ue8m0" && blocks_of(declared, 32, 32))) {
+  } else if (method == "mxfp8" ||
+             (method == "fp8" && text(declared, "scale_fmt") == "ue8m0" && blocks_of(declared, 32, 32))) {
     quantization = entry_of(mxfp8);
   } else if (method == "compressed-tensors") {
     PIPPIN_TRY(quantization, compressed_tensors(declared));
@@ -135,7 +137,8 @@ Result<Json> unpack_before_rules(TensorMap& tensors, const Json& config, const J
     if (quantization.is_null() && algorithm == "NVFP4") quantization = entry_of(nvfp4);
     return quantization;
   }
-  const bool plain_fp8 = declared.value("fmt", Json("e4m3")) == "e4m3" && declared.value("store_dtype", Json("fp8")) == "fp8";
+  const bool plain_fp8 =
+      declared.value("fmt", Json("e4m3")) == "e4m3" && declared.value("store_dtype", Json("fp8")) == "fp8";
   if (method == "fp8" && plain_fp8 && blocks_of(declared, 128, 128)) return requantize_fp8_blocks(tensors);
   return Json(nullptr);
 }

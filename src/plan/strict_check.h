@@ -12,13 +12,15 @@
 namespace pippin {
 
 // An error (mismatch) that lists every missing, unexpected and misshapen tensor; nothing where all is well.
-Status check_strictly(const ModuleTree& tree, const std::vector<std::optional<QuantFormat>>& packed, const TensorMap& tensors);
+Status check_strictly(const ModuleTree& tree, const std::vector<std::optional<QuantFormat>>& packed,
+                      const TensorMap& tensors);
 
 // A parameter as it is stored: the weight of a packed module is three.
 struct StoredParameter {
   std::string name;
   Shape shape;
 };
-std::vector<StoredParameter> stored_parameters(const MlxModule& module, size_t parameter, const std::optional<QuantFormat>& packed);
+std::vector<StoredParameter> stored_parameters(const MlxModule& module, size_t parameter,
+                                               const std::optional<QuantFormat>& packed);
 
 }  // namespace pippin

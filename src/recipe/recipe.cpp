@@ -256,7 +256,8 @@ Result<RecipePtr> norm(RecipePtr input, int axis) {
 Result<RecipePtr> repeat(const RecipePtr& input, int axis, int64_t times) {
   constexpr int64_t most = 4096;
   if (axis < 0 || axis >= rank_of(input) || times < 1 || times > most)
-    return misfit("a repeat names an axis and a number", fmt::format("{} {} times along axis {}", text_of(*input), times, axis));
+    return misfit("a repeat names an axis and a number",
+                  fmt::format("{} {} times along axis {}", text_of(*input), times, axis));
   PIPPIN_TRY(RecipePtr stacked, stack(std::vector<RecipePtr>(static_cast<size_t>(times), input), axis + 1));
   Shape shape = input->shape;
   shape[static_cast<size_t>(axis)] *= times;
@@ -271,8 +272,10 @@ Result<RecipePtr> exponent(RecipePtr input) {
 
 Result<RecipePtr> unpack_codes(RecipePtr words, int bits, bool awq) {
   const bool known = bits == 2 || bits == 4 || bits == 8;
-  if ((words->dtype != DType::U32 && words->dtype != DType::I32) || !known || (awq && bits != 4) || words->shape.empty())
-    return misfit("codes of 2, 4 or 8 bits are packed in 32-bit words", fmt::format("{}, {} bits", text_of(*words), bits));
+  if ((words->dtype != DType::U32 && words->dtype != DType::I32) || !known || (awq && bits != 4) ||
+      words->shape.empty())
+    return misfit("codes of 2, 4 or 8 bits are packed in 32-bit words",
+                  fmt::format("{}, {} bits", text_of(*words), bits));
   Shape shape = words->shape;
   if (__builtin_mul_overflow(shape.back(), int64_t{32 / bits}, &shape.back()) || !checked_element_count(shape))
     return misfit("a shape fits 63 bits", text_of(*words));

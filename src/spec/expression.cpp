@@ -22,16 +22,26 @@ class Evaluator {
   // NOLINTNEXTLINE(misc-no-recursion): depth is bounded by the parser
   [[nodiscard]] Result<Value> value(const ExpressionNode& node) const {
     switch (node.kind) {
-      case Kind::literal: return node.value;
-      case Kind::name: return name(node.text);
-      case Kind::list: return list(node);
-      case Kind::unary: return unary(node);
-      case Kind::binary: return binary(node);
-      case Kind::conditional: return conditional(node);
-      case Kind::index: return index(node);
-      case Kind::slice: return slice(node);
-      case Kind::call: return call(node);
-      case Kind::comprehension: return comprehension(node);
+      case Kind::literal:
+        return node.value;
+      case Kind::name:
+        return name(node.text);
+      case Kind::list:
+        return list(node);
+      case Kind::unary:
+        return unary(node);
+      case Kind::binary:
+        return binary(node);
+      case Kind::conditional:
+        return conditional(node);
+      case Kind::index:
+        return index(node);
+      case Kind::slice:
+        return slice(node);
+      case Kind::call:
+        return call(node);
+      case Kind::comprehension:
+        return comprehension(node);
     }
     return error("unknown node");
   }
@@ -127,8 +137,10 @@ class Evaluator {
     const size_t positional = node.children.size() - node.keywords.size();
     for (size_t i = 0; i < node.children.size(); ++i) {
       PIPPIN_TRY(Value argument, value(*node.children[i]));
-      if (i < positional) arguments.push_back(std::move(argument));
-      else named[node.keywords[i - positional]] = std::move(argument);
+      if (i < positional)
+        arguments.push_back(std::move(argument));
+      else
+        named[node.keywords[i - positional]] = std::move(argument);
     }
     if (named.empty()) {
       if (auto built_in = call_function(node.text, arguments)) {

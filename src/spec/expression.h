@@ -35,7 +35,8 @@ class Environment {
 
   using Named = std::map<std::string, Value, std::less<>>;
   // Calls a function that the language does not have itself; nothing where it is unknown.
-  [[nodiscard]] virtual std::optional<Result<Value>> call(std::string_view function, const std::vector<Value>& arguments,
+  [[nodiscard]] virtual std::optional<Result<Value>> call(std::string_view function,
+                                                          const std::vector<Value>& arguments,
                                                           const Named& named) const;
 };
 
@@ -61,8 +62,9 @@ class Expression {
   static Result<Expression> parse(std::string_view text, std::string where);
 
   [[nodiscard]] Result<Value> evaluate(const Environment& environment) const;
-  [[nodiscard]] Result<bool> test(const Environment& environment) const;       // evaluate, then truth
-  [[nodiscard]] Result<int64_t> integer(const Environment& environment) const;  // evaluate; anything but an integer is an error
+  [[nodiscard]] Result<bool> test(const Environment& environment) const;  // evaluate, then truth
+  [[nodiscard]] Result<int64_t> integer(
+      const Environment& environment) const;  // evaluate; anything but an integer is an error
 
   [[nodiscard]] const std::string& text() const { return text_; }
   [[nodiscard]] const std::string& where() const { return where_; }

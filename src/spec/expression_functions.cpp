@@ -12,11 +12,19 @@ namespace {
 
 constexpr int64_t max_list = 1 << 20;
 
-tl::unexpected<std::string> wrong(std::string what) { return tl::unexpected<std::string>(std::move(what)); }
+tl::unexpected<std::string> wrong(std::string what) {
+  return tl::unexpected<std::string>(std::move(what));
+}
 
-bool is_integer(const Value& value) { return value.is_number_integer() || value.is_boolean(); }
-bool is_number(const Value& value) { return value.is_number() || value.is_boolean(); }
-int64_t integer_of(const Value& value) { return value.is_boolean() ? int64_t{value.get<bool>()} : value.get<int64_t>(); }
+bool is_integer(const Value& value) {
+  return value.is_number_integer() || value.is_boolean();
+}
+bool is_number(const Value& value) {
+  return value.is_number() || value.is_boolean();
+}
+int64_t integer_of(const Value& value) {
+  return value.is_boolean() ? int64_t{value.get<bool>()} : value.get<int64_t>();
+}
 double number_of(const Value& value) {
   return is_integer(value) ? static_cast<double>(integer_of(value)) : value.get<double>();
 }
@@ -48,12 +56,18 @@ Computed integer_power(int64_t base, int64_t exponent) {
 Computed integer_arithmetic(std::string_view symbol, int64_t left, int64_t right) {
   int64_t result = 0;
   bool overflow = false;
-  if (symbol == "+") overflow = __builtin_add_overflow(left, right, &result);
-  else if (symbol == "-") overflow = __builtin_sub_overflow(left, right, &result);
-  else if (symbol == "*") overflow = __builtin_mul_overflow(left, right, &result);
-  else if (symbol == "//") return floor_division(left, right, false);
-  else if (symbol == "%") return floor_division(left, right, true);
-  else return integer_power(left, right);
+  if (symbol == "+")
+    overflow = __builtin_add_overflow(left, right, &result);
+  else if (symbol == "-")
+    overflow = __builtin_sub_overflow(left, right, &result);
+  else if (symbol == "*")
+    overflow = __builtin_mul_overflow(left, right, &result);
+  else if (symbol == "//")
+    return floor_division(left, right, false);
+  else if (symbol == "%")
+    return floor_division(left, right, true);
+  else
+    return integer_power(left, right);
   if (overflow) return wrong("an overflow");
   return Value(result);
 }
@@ -86,8 +100,10 @@ Computed compare(std::string_view symbol, const Value& left, const Value& right)
   const bool strings = left.is_string() && right.is_string();
   if (!numbers && !strings) return wrong(fmt::format("cannot order {} and {}", left.dump(), right.dump()));
   int order = 0;
-  if (strings) order = left.get_ref<const std::string&>().compare(right.get_ref<const std::string&>());
-  else order = number_of(left) < number_of(right) ? -1 : (number_of(left) > number_of(right) ? 1 : 0);
+  if (strings)
+    order = left.get_ref<const std::string&>().compare(right.get_ref<const std::string&>());
+  else
+    order = number_of(left) < number_of(right) ? -1 : (number_of(left) > number_of(right) ? 1 : 0);
   if (symbol == "<") return Value(order < 0);
   if (symbol == "<=") return Value(order <= 0);
   if (symbol == ">") return Value(order > 0);
@@ -232,7 +248,8 @@ Computed in_order(const Arguments& a) {
 }
 
 Computed split_text(const Arguments& a) {
-  if (!a[0].is_string() || !a[1].is_string() || a[1].get_ref<const std::string&>().empty()) return wrong("split needs strings");
+  if (!a[0].is_string() || !a[1].is_string() || a[1].get_ref<const std::string&>().empty())
+    return wrong("split needs strings");
   const auto& text = a[0].get_ref<const std::string&>();
   const auto& separator = a[1].get_ref<const std::string&>();
   Value result = Value::array();
@@ -259,9 +276,15 @@ constexpr std::array functions{
     FunctionRow{"any", 1, 1, [](const Arguments& a) { return any_or_all(a, false); }},
     FunctionRow{"all", 1, 1, [](const Arguments& a) { return any_or_all(a, true); }},
     FunctionRow{"abs", 1, 1,
-                [](const Arguments& a) { return is_number(a[0]) && number_of(a[0]) >= 0 ? Computed(a[0]) : apply_operator("-", Value(int64_t{0}), a[0]); }},
+                [](const Arguments& a) {
+                  return is_number(a[0]) && number_of(a[0]) >= 0 ? Computed(a[0])
+                                                                 : apply_operator("-", Value(int64_t{0}), a[0]);
+                }},
     FunctionRow{"int", 1, 1, to_integer},
-    FunctionRow{"float", 1, 1, [](const Arguments& a) { return is_number(a[0]) ? Computed(Value(number_of(a[0]))) : wrong("float needs a number"); }},
+    FunctionRow{"float", 1, 1,
+                [](const Arguments& a) {
+                  return is_number(a[0]) ? Computed(Value(number_of(a[0]))) : wrong("float needs a number");
+                }},
     FunctionRow{"ceil", 1, 1, [](const Arguments& a) { return whole(a, [](double x) { return std::ceil(x); }); }},
     FunctionRow{"floor", 1, 1, [](const Arguments& a) { return whole(a, [](double x) { return std::floor(x); }); }},
     FunctionRow{"round", 1, 1, [](const Arguments& a) { return whole(a, [](double x) { return std::nearbyint(x); }); }},
@@ -279,7 +302,8 @@ constexpr std::array functions{
     FunctionRow{"count", 2, 2, count_of},
     FunctionRow{"sorted", 1, 1, in_order},
     FunctionRow{"split", 2, 2, split_text},
-    FunctionRow{"reversed", 1, 1, [](const Arguments& a) {
+    FunctionRow{"reversed", 1, 1,
+                [](const Arguments& a) {
                   Value result = a[0];
                   if (result.is_array()) std::reverse(result.begin(), result.end());
                   return Computed(result);

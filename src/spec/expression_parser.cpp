@@ -80,8 +80,10 @@ class Lexer {
     while (at_ < text_.size()) {
       const char c = text_[at_];
       const bool exponent_sign = (c == '-' || c == '+') && (text_[at_ - 1] == 'e' || text_[at_ - 1] == 'E');
-      if (c == '.' || c == 'e' || c == 'E') fraction = true;
-      else if (!std::isdigit(static_cast<unsigned char>(c)) && !exponent_sign) break;
+      if (c == '.' || c == 'e' || c == 'E')
+        fraction = true;
+      else if (!std::isdigit(static_cast<unsigned char>(c)) && !exponent_sign)
+        break;
       ++at_;
     }
     const std::string digits(text_.substr(begin, at_ - begin));
@@ -315,8 +317,11 @@ class Parser {
     const Token& token = peek();
     switch (token.type) {
       case Token::Type::number:
-      case Token::Type::text: ++at_; return make_literal(token.value);
-      case Token::Type::name: return word();
+      case Token::Type::text:
+        ++at_;
+        return make_literal(token.value);
+      case Token::Type::name:
+        return word();
       case Token::Type::symbol:
         if (take("(")) {
           PIPPIN_TRY(ExpressionNodePtr inner, expression());
@@ -325,7 +330,8 @@ class Parser {
         }
         if (take("[")) return list();
         return error(fmt::format("unexpected '{}'", token.text));
-      case Token::Type::end: return error("an unexpected end");
+      case Token::Type::end:
+        return error("an unexpected end");
     }
     return error("an unexpected end");
   }

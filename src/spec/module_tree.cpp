@@ -47,7 +47,9 @@ class Constructors : public Environment {
  public:
   explicit Constructors(const Environment& outer) : outer_(outer) {}
 
-  [[nodiscard]] std::optional<Result<Value>> lookup(std::string_view name) const override { return outer_.lookup(name); }
+  [[nodiscard]] std::optional<Result<Value>> lookup(std::string_view name) const override {
+    return outer_.lookup(name);
+  }
 
   [[nodiscard]] std::optional<Result<Value>> call(std::string_view function, const std::vector<Value>& arguments,
                                                   const Named& named) const override {
@@ -110,14 +112,15 @@ class Builder {
 
  private:
   // NOLINTNEXTLINE(misc-no-recursion): one level for each loop
-  Status loop(const SpecScope& scope, const ModuleGroup& group, const std::string& prefix, Bindings& bindings, size_t level,
-              int depth) {
+  Status loop(const SpecScope& scope, const ModuleGroup& group, const std::string& prefix, Bindings& bindings,
+              size_t level, int depth) {
     if (level == group.loops.size()) return expand(scope, group, prefix, bindings, depth);
     PIPPIN_TRY(Value over, group.loops[level].over.evaluate(bindings));
     if (over.is_null()) return {};
     if (!over.is_array()) {
       return fail(ErrorTag::bad_config, "a loop runs over a list",
-                  fmt::format("{}: \"{}\" is {}", group.loops[level].over.where(), group.loops[level].over.text(), over.dump()));
+                  fmt::format("{}: \"{}\" is {}", group.loops[level].over.where(), group.loops[level].over.text(),
+                              over.dump()));
     }
     for (const auto& item : over) {
       bindings.set(group.loops[level].variable, item);
@@ -151,7 +154,8 @@ class Builder {
   }
 
   // An include inside a loop may use the loop's variables in `with`.
-  static Result<std::unique_ptr<SpecScope>> inner_scope(const SpecScope& scope, const Include& include, const Bindings& bindings) {
+  static Result<std::unique_ptr<SpecScope>> inner_scope(const SpecScope& scope, const Include& include,
+                                                        const Bindings& bindings) {
     if (include.with.empty()) return scope.inner(include);
     Include bound = include;
     for (auto& [name, expression] : bound.with) {
@@ -168,7 +172,8 @@ class Builder {
 
   Status add(const std::string& path, const Value& made, const Expression& expression) {
     if (!made.is_object() || !made.contains("kind")) {
-      return fail(ErrorTag::bad_spec, "a module's value is a constructor", fmt::format("{}: {}", expression.where(), made.dump()));
+      return fail(ErrorTag::bad_spec, "a module's value is a constructor",
+                  fmt::format("{}: {}", expression.where(), made.dump()));
     }
     if (++count_ > max_modules) {
       return fail(ErrorTag::bad_config, fmt::format("a model has at most {} modules", max_modules), expression.where(),
@@ -241,7 +246,9 @@ class Builder {
   // Numbered children are lists in MLX and come in the order of their numbers, whichever group named them first.
   // NOLINTNEXTLINE(misc-no-recursion): as deep as the names
   static void order_lists(Node& node) {
-    const auto numbered = [](const auto& child) { return child->name.find_first_not_of("0123456789") == std::string::npos; };
+    const auto numbered = [](const auto& child) {
+      return child->name.find_first_not_of("0123456789") == std::string::npos;
+    };
     const bool list = node.children.size() > 1 && std::all_of(node.children.begin(), node.children.end(), numbered);
     if (list && node.sequence.size() == node.children.size()) {
       const auto less = [](const auto& a, const auto& b) {
@@ -274,7 +281,8 @@ class Builder {
   // NOLINTNEXTLINE(misc-no-recursion)
   static void last_first(const Node& node, const std::string& path, std::vector<std::string>& paths) {
     paths.push_back(path);
-    for (size_t i = node.children.size(); i-- > 0;) last_first(*node.children[i], join(path, node.children[i]->name), paths);
+    for (size_t i = node.children.size(); i-- > 0;)
+      last_first(*node.children[i], join(path, node.children[i]->name), paths);
   }
 
   Node root_;

@@ -19,12 +19,12 @@ struct MlxParameter {
 
 // A module that holds parameters itself.
 struct MlxModule {
-  std::string path;                 // "model.layers.0.self_attn.q_proj"; empty for the root
-  std::string kind;                 // the constructor: "linear", ... ; "tensor" where it holds bare parameters
+  std::string path;  // "model.layers.0.self_attn.q_proj"; empty for the root
+  std::string kind;  // the constructor: "linear", ... ; "tensor" where it holds bare parameters
   std::vector<MlxParameter> parameters;
-  bool quantizable = false;         // has to_quantized in MLX
-  bool dequantizable = false;       // mlx-lm's --dequantize knows it
-  bool leaf = true;                 // has no modules inside; only leaves count in total_parameters
+  bool quantizable = false;    // has to_quantized in MLX
+  bool dequantizable = false;  // mlx-lm's --dequantize knows it
+  bool leaf = true;            // has no modules inside; only leaves count in total_parameters
 
   [[nodiscard]] std::string name_of(const std::string& parameter) const {
     return path.empty() ? parameter : path + "." + parameter;
@@ -32,7 +32,7 @@ struct MlxModule {
 };
 
 struct ModuleTree {
-  std::vector<MlxModule> modules;  // in the order in which MLX flattens the model
+  std::vector<MlxModule> modules;             // in the order in which MLX flattens the model
   std::vector<std::string> paths_last_first;  // every module path in the order of named_modules(), for the recipes
   // Every parameter in the order in which MLX flattens the model: (module index, parameter index).
   std::vector<std::pair<size_t, size_t>> order;

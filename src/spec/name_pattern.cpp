@@ -63,8 +63,10 @@ Result<NamePattern> NamePattern::parse(std::string_view text, const std::string&
       }
       if (colon != std::string_view::npos || part.name.empty()) {
         const std::string_view choice = colon == std::string_view::npos ? inside : inside.substr(colon + 1);
-        if (choice == "**") part.type = Type::double_star;
-        else if (choice == "*") part.type = Type::star;
+        if (choice == "**")
+          part.type = Type::double_star;
+        else if (choice == "*")
+          part.type = Type::star;
         else {
           part.type = Type::alternatives;
           part.alternatives = split(choice, '|');
@@ -125,16 +127,21 @@ class PatternMatcher {
     const Part& p = parts_[part];
     const std::string_view rest = name_.substr(at);
     switch (p.type) {
-      case Type::literal: return rest.starts_with(p.text) && from(part + 1, at + p.text.size());
+      case Type::literal:
+        return rest.starts_with(p.text) && from(part + 1, at + p.text.size());
       case Type::alternatives:
         for (const auto& choice : p.alternatives) {
           if (rest.starts_with(choice) && take(part, at, choice.size())) return true;
         }
         return false;
-      case Type::double_star: return longest_first(part, at, rest.size(), 0);
-      case Type::star: return longest_first(part, at, std::min(rest.find('.'), rest.size()), 0);
-      case Type::component: return longest_first(part, at, std::min(rest.find('.'), rest.size()), 1);
-      case Type::number: return longest_first(part, at, std::min(rest.find_first_not_of("0123456789"), rest.size()), 1);
+      case Type::double_star:
+        return longest_first(part, at, rest.size(), 0);
+      case Type::star:
+        return longest_first(part, at, std::min(rest.find('.'), rest.size()), 0);
+      case Type::component:
+        return longest_first(part, at, std::min(rest.find('.'), rest.size()), 1);
+      case Type::number:
+        return longest_first(part, at, std::min(rest.find_first_not_of("0123456789"), rest.size()), 1);
     }
     return false;
   }
@@ -170,7 +177,9 @@ class PatternMatcher {
   int steps_ = 0;
 };
 
-std::optional<Captures> NamePattern::match(std::string_view name) const { return PatternMatcher(*this, name).run(); }
+std::optional<Captures> NamePattern::match(std::string_view name) const {
+  return PatternMatcher(*this, name).run();
+}
 
 Result<NameTemplate> NameTemplate::parse(std::string_view text, const std::string& where) {
   NameTemplate result;

@@ -39,8 +39,8 @@ class NamePattern {
  private:
   struct Part {
     enum class Type { literal, star, double_star, number, component, alternatives } type;
-    std::string text;                       // of a literal
-    std::string name;                       // of a capture; empty: not captured
+    std::string text;  // of a literal
+    std::string name;  // of a capture; empty: not captured
     std::vector<std::string> alternatives;
   };
   friend class PatternMatcher;

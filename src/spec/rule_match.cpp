@@ -32,7 +32,9 @@ Result<std::vector<RuleMatch>> matches(const RuleContext& context, const std::ve
   return found;
 }
 
-Result<std::vector<RuleMatch>> matches(const RuleContext& context) { return matches(context, context.rule.patterns); }
+Result<std::vector<RuleMatch>> matches(const RuleContext& context) {
+  return matches(context, context.rule.patterns);
+}
 
 Result<Value> argument(const RuleContext& context, const Environment& environment, std::string_view key) {
   const auto found = context.rule.arguments.find(key);
@@ -57,10 +59,12 @@ Result<int64_t> integer_argument(const RuleContext& context, const Environment& 
   return rule_error(context, ErrorTag::bad_spec, fmt::format("{} must be an integer", key), value.dump());
 }
 
-Result<std::vector<int64_t>> integers_argument(const RuleContext& context, const Environment& environment, std::string_view key) {
+Result<std::vector<int64_t>> integers_argument(const RuleContext& context, const Environment& environment,
+                                               std::string_view key) {
   PIPPIN_TRY(const Value value, argument(context, environment, key));
   std::vector<int64_t> result;
-  if (!value.is_array()) return rule_error(context, ErrorTag::bad_spec, fmt::format("{} must be a list of integers", key), value.dump());
+  if (!value.is_array())
+    return rule_error(context, ErrorTag::bad_spec, fmt::format("{} must be a list of integers", key), value.dump());
   for (const auto& item : value) {
     if (!item.is_number_integer()) {
       return rule_error(context, ErrorTag::bad_spec, fmt::format("{} must be a list of integers", key), value.dump());
@@ -85,7 +89,8 @@ Result<std::string> name_argument(const RuleContext& context, const Environment&
   return name.fill(environment);
 }
 
-Result<int> axis_argument(const RuleContext& context, const Environment& environment, const RecipePtr& tensor, int64_t otherwise) {
+Result<int> axis_argument(const RuleContext& context, const Environment& environment, const RecipePtr& tensor,
+                          int64_t otherwise) {
   PIPPIN_TRY(int64_t axis, integer_argument(context, environment, "axis", otherwise));
   const auto rank = static_cast<int64_t>(tensor->shape.size());
   if (axis < 0) axis += rank;

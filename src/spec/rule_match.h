@@ -24,14 +24,17 @@ Bindings bindings_of(const RuleContext& context, const RuleMatch& match);
 
 // Argument `key` as a value: a list where it is written as one. Null where it is not given.
 Result<Value> argument(const RuleContext& context, const Environment& environment, std::string_view key);
-Result<int64_t> integer_argument(const RuleContext& context, const Environment& environment, std::string_view key, int64_t otherwise);
-Result<std::vector<int64_t>> integers_argument(const RuleContext& context, const Environment& environment, std::string_view key);
+Result<int64_t> integer_argument(const RuleContext& context, const Environment& environment, std::string_view key,
+                                 int64_t otherwise);
+Result<std::vector<int64_t>> integers_argument(const RuleContext& context, const Environment& environment,
+                                               std::string_view key);
 Result<DType> dtype_argument(const RuleContext& context, std::string_view key);
 // Argument `key` filled as a name template.
 Result<std::string> name_argument(const RuleContext& context, const Environment& environment, std::string_view key);
 
 // An axis of the tensor, negative from the end.
-Result<int> axis_argument(const RuleContext& context, const Environment& environment, const RecipePtr& tensor, int64_t otherwise);
+Result<int> axis_argument(const RuleContext& context, const Environment& environment, const RecipePtr& tensor,
+                          int64_t otherwise);
 
 // The name for the result: the rule's `to` or the match's own.
 Result<std::string> result_name(const RuleContext& context, const RuleMatch& match);

@@ -18,7 +18,7 @@ namespace pippin {
 struct SpecField {
   std::string name;
   bool required = false;
-  Value fallback;                     // where the field is absent
+  Value fallback;                      // where the field is absent
   std::optional<Expression> computed;  // where it is absent or null
 };
 
@@ -74,16 +74,16 @@ struct WeightRule {
 struct QuantizeRule {
   std::vector<NamePattern> modules;
   std::optional<Expression> only_if;
-  bool keep = false;                    // never quantized
-  nlohmann::ordered_json format;        // what the config's entry says: bits, group_size, mode as far as given
+  bool keep = false;              // never quantized
+  nlohmann::ordered_json format;  // what the config's entry says: bits, group_size, mode as far as given
   std::optional<int> fallback_group_size;
-  std::optional<Include> include;       // rules of another spec, below `at`
+  std::optional<Include> include;  // rules of another spec, below `at`
   std::string at;
 };
 
 // A change of config.json that the reference makes.
 struct ConfigEdit {
-  std::string path;                  // dots between keys
+  std::string path;  // dots between keys
   bool remove = false;
   std::optional<Expression> value;
   std::optional<Expression> condition;
@@ -91,26 +91,26 @@ struct ConfigEdit {
 };
 
 struct Spec {
-  std::string name;                      // "mlx_lm/qwen3_moe"
-  std::vector<std::string> model_types;  // config.json's model_type values, the main one first
+  std::string name;                        // "mlx_lm/qwen3_moe"
+  std::vector<std::string> model_types;    // config.json's model_type values, the main one first
   std::vector<std::string> architectures;  // if given: only where config's "architectures" has one of them
-  std::string title;                     // for the documentation's table
+  std::string title;                       // for the documentation's table
   std::string notes;
-  std::string refuse;                    // why this model cannot be converted; empty where it can
-  std::string config;                    // part of config.json that the fields are read from
-  bool config_optional = false;          // fall back to the whole where that part is absent
-  bool merge_config = false;             // fields of that part override the whole's
+  std::string refuse;            // why this model cannot be converted; empty where it can
+  std::string config;            // part of config.json that the fields are read from
+  bool config_optional = false;  // fall back to the whole where that part is absent
+  bool merge_config = false;     // fields of that part override the whole's
   std::vector<SpecField> fields;
   std::vector<std::pair<std::string, Expression>> lets;
   std::vector<ModuleGroup> modules;
   std::vector<WeightRule> weights;
   std::vector<QuantizeRule> quantize;
-  std::vector<NamePattern> keep_dtype;   // never cast
-  std::vector<NamePattern> uncounted;    // parameters missing from total_parameters
+  std::vector<NamePattern> keep_dtype;  // never cast
+  std::vector<NamePattern> uncounted;   // parameters missing from total_parameters
   std::vector<ConfigEdit> config_edits;
-  bool keep_vision_config = false;       // mlx-lm drops vision_config from config.json but for these
+  bool keep_vision_config = false;          // mlx-lm drops vision_config from config.json but for these
   std::optional<Expression> recipe_layers;  // layers counted by the recipes; absent: num_hidden_layers
-  std::string no_recipe;                 // why recipes cannot be used; empty where they can
+  std::string no_recipe;                    // why recipes cannot be used; empty where they can
 };
 
 // Compiles a document (a spec file's content with its `extends` already merged). Unknown keys are errors.

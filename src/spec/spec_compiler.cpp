@@ -77,8 +77,9 @@ class Compiler {
       for (size_t i = 0; i < value.size(); ++i) {
         const std::string inside = fmt::format("{}[{}]", key, i);
         if (!value[i].is_object()) return bad(inside, "this must be a table");
-        PIPPIN_CHECK(key == "weights" ? weight_rule(value[i], inside)
-                                      : (key == "quantize" ? quantize_rule(value[i], inside) : config_edit(value[i], inside)));
+        PIPPIN_CHECK(key == "weights"
+                         ? weight_rule(value[i], inside)
+                         : (key == "quantize" ? quantize_rule(value[i], inside) : config_edit(value[i], inside)));
       }
       return {};
     }
@@ -121,7 +122,8 @@ class Compiler {
       if (value.is_string() && value.get_ref<const std::string&>() == "required") {
         field.required = true;
       } else if (value.is_string() && value.get_ref<const std::string&>().starts_with("=")) {
-        PIPPIN_TRY(field.computed, Expression::parse(value.get_ref<const std::string&>().substr(1), place("config." + key)));
+        PIPPIN_TRY(field.computed,
+                   Expression::parse(value.get_ref<const std::string&>().substr(1), place("config." + key)));
       } else if (value.is_string() && value.get_ref<const std::string&>() == "none") {
         field.fallback = nullptr;
       } else {
@@ -159,7 +161,8 @@ class Compiler {
     for (auto& group : moving) {
       const auto named = [&group](const ModuleGroup& other) { return other.name == group.after; };
       auto place = std::find_if(ordered.begin(), ordered.end(), named);
-      if (place == ordered.end()) return bad("modules." + group.name + ".after", "after names a group of modules that stands in the file");
+      if (place == ordered.end())
+        return bad("modules." + group.name + ".after", "after names a group of modules that stands in the file");
       do ++place;
       while (place != ordered.end() && place->after == group.after);
       ordered.insert(place, std::move(group));
@@ -235,7 +238,8 @@ class Compiler {
     for (const auto& [key, value] : table.items()) {
       const auto* verb = find_weight_verb(key);
       if (verb == nullptr) continue;
-      if (rule.verb != nullptr) return bad(inside, fmt::format("one verb a rule, not both {} and {}", rule.verb->name, key));
+      if (rule.verb != nullptr)
+        return bad(inside, fmt::format("one verb a rule, not both {} and {}", rule.verb->name, key));
       rule.verb = verb;
     }
     if (rule.verb == nullptr) return bad(inside, "a rule needs a verb (drop, rename, stack, ...)");
@@ -283,8 +287,10 @@ class Compiler {
       // A template such as "{x}.scale" is no expression; verbs that want one parse the text themselves.
       if (value.is_string() && result.text.find('{') != std::string::npos) return result;
       auto one = expression(value, inside);
-      if (one) result.items.push_back(std::move(*one));
-      else if (!value.is_string()) return tl::unexpected<Error>(std::move(one).error());
+      if (one)
+        result.items.push_back(std::move(*one));
+      else if (!value.is_string())
+        return tl::unexpected<Error>(std::move(one).error());
       return result;
     }
     result.is_list = true;
@@ -308,8 +314,10 @@ class Compiler {
         PIPPIN_TRY(rule.keep, flag(value, here));
       } else if (key == "bits" || key == "group_size" || key == "fallback_group_size") {
         if (!value.is_number_integer()) return bad(here, "this must be an integer");
-        if (key == "fallback_group_size") rule.fallback_group_size = value.get<int>();
-        else rule.format[key] = value;
+        if (key == "fallback_group_size")
+          rule.fallback_group_size = value.get<int>();
+        else
+          rule.format[key] = value;
       } else if (key == "mode") {
         rule.format[key] = value;
       } else if (key == "include") {
@@ -352,6 +360,8 @@ class Compiler {
 
 }  // namespace
 
-Result<Spec> compile_spec(const std::string& name, const Json& document) { return Compiler(name).compile(document); }
+Result<Spec> compile_spec(const std::string& name, const Json& document) {
+  return Compiler(name).compile(document);
+}
 
 }  // namespace pippin

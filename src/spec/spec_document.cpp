@@ -41,19 +41,22 @@ Json to_json(const toml::node& node) {
 }
 
 constexpr std::array<std::string_view, 5> joined{"weights", "quantize", "config_edits", "keep_dtype", "uncounted"};
-constexpr std::array<std::string_view, 8> own{"model_type", "architecture", "title", "notes", "extends", "reset", "refuse", "fragment"};
+constexpr std::array<std::string_view, 8> own{"model_type", "architecture", "title",  "notes",
+                                              "extends",    "reset",        "refuse", "fragment"};
 
 Status reset(Json& base, const std::string& path, const std::string& where) {
   Json* at = &base;
   std::string rest = path;
-  for (size_t dot = rest.find('.'); dot != std::string::npos && at->is_object() && !at->contains(rest); dot = rest.find('.')) {
+  for (size_t dot = rest.find('.'); dot != std::string::npos && at->is_object() && !at->contains(rest);
+       dot = rest.find('.')) {
     const std::string key = rest.substr(0, dot);
     if (!at->contains(key)) break;
     at = &(*at)[key];
     rest = rest.substr(dot + 1);
   }
   if (!at->is_object() || !at->contains(rest)) {
-    return fail(ErrorTag::bad_spec, "reset names what the extended spec has", fmt::format("{}: reset of \"{}\"", where, path),
+    return fail(ErrorTag::bad_spec, "reset names what the extended spec has",
+                fmt::format("{}: reset of \"{}\"", where, path),
                 "see the extended spec with `pippin architectures show`");
   }
   at->erase(rest);
@@ -63,8 +66,10 @@ Status reset(Json& base, const std::string& path, const std::string& where) {
 // NOLINTNEXTLINE(misc-no-recursion): bounded by the document
 void merge_into(Json& base, const Json& child) {
   for (const auto& [key, value] : child.items()) {
-    if (value.is_object() && base.contains(key) && base[key].is_object()) merge_into(base[key], value);
-    else base[key] = value;
+    if (value.is_object() && base.contains(key) && base[key].is_object())
+      merge_into(base[key], value);
+    else
+      base[key] = value;
   }
 }
 
@@ -74,10 +79,10 @@ Result<Json> parse_toml(std::string_view text, const std::string& where) {
   try {
     return to_json(toml::parse(text, where));
   } catch (const toml::parse_error& error) {
-    return fail(ErrorTag::bad_spec, "a spec file must be TOML",
-                fmt::format("{}:{}:{}: {}", where, error.source().begin.line, error.source().begin.column,
-                            error.description()),
-                "mend the line; see https://toml.io");
+    return fail(
+        ErrorTag::bad_spec, "a spec file must be TOML",
+        fmt::format("{}:{}:{}: {}", where, error.source().begin.line, error.source().begin.column, error.description()),
+        "mend the line; see https://toml.io");
   }
 }
 

@@ -13,13 +13,14 @@ namespace pippin {
 // Parses TOML; keys keep the order of the file. where: the file's name for messages.
 Result<nlohmann::ordered_json> parse_toml(std::string_view text, const std::string& where);
 
-// Writes out the alternatives in the keys of the module tables ("{q_proj|k_proj}"), so that a spec that extends this one
-// can replace each by its name.
+// Writes out the alternatives in the keys of the module tables ("{q_proj|k_proj}"), so that a spec that extends this
+// one can replace each by its name.
 void expand_module_keys(nlohmann::ordered_json& document);
 
-// `child` over `base`: tables merge key by key, lists of rules ([[weights]], [[quantize]], [[config_edits]], keep_dtype, uncounted)
-// are joined (base first), everything else is replaced. child["reset"] lists paths ("weights", "modules.mlp") that are
-// taken out of base before; it must name what is there. model_type, title, notes, extends are never inherited.
+// `child` over `base`: tables merge key by key, lists of rules ([[weights]], [[quantize]], [[config_edits]],
+// keep_dtype, uncounted) are joined (base first), everything else is replaced. child["reset"] lists paths ("weights",
+// "modules.mlp") that are taken out of base before; it must name what is there. model_type, title, notes, extends are
+// never inherited.
 Result<nlohmann::ordered_json> merge_documents(nlohmann::ordered_json base, const nlohmann::ordered_json& child,
                                                const std::string& where);
 

@@ -45,7 +45,8 @@ Result<std::vector<std::string>> SpecLibrary::add(const fs::path& path, const st
     }
     std::sort(files.begin(), files.end());
     if (files.empty()) {
-      return fail(ErrorTag::not_found, "a folder of specs holds .toml files", path.string(), "check the path given to --arch");
+      return fail(ErrorTag::not_found, "a folder of specs holds .toml files", path.string(),
+                  "check the path given to --arch");
     }
   } else {
     files.push_back(path);
@@ -89,7 +90,9 @@ Result<nlohmann::ordered_json> SpecLibrary::document(const std::string& name, in
   return own;
 }
 
-Result<nlohmann::ordered_json> SpecLibrary::document(const std::string& name) const { return document(name, 0); }
+Result<nlohmann::ordered_json> SpecLibrary::document(const std::string& name) const {
+  return document(name, 0);
+}
 
 Result<SpecPtr> SpecLibrary::spec(const std::string& name) const {
   if (const auto found = compiled_.find(name); found != compiled_.end()) return found->second;

@@ -30,11 +30,13 @@ Result<std::unique_ptr<SpecScope>> SpecScope::make(const SpecLibrary& library, S
   scope->config_ = at_path(config, scope->spec_->config);
   const bool absent = !scope->config_.is_object();
   if (absent && !scope->spec_->config_optional && !scope->spec_->merge_config) {
-    return fail(ErrorTag::bad_config, fmt::format("{} models keep their settings in {}", scope->spec_->name, scope->spec_->config),
+    return fail(ErrorTag::bad_config,
+                fmt::format("{} models keep their settings in {}", scope->spec_->name, scope->spec_->config),
                 fmt::format("config.json: {} is missing or no object", scope->spec_->config),
                 "take config.json from the model's original repository");
   }
-  if (absent) scope->config_ = config;
+  if (absent)
+    scope->config_ = config;
   else if (scope->spec_->merge_config) {
     Value merged = config;
     merged.update(scope->config_);
@@ -101,7 +103,8 @@ std::optional<Result<Value>> SpecScope::lookup(std::string_view name) const {
   }
   if (expression == nullptr) return std::nullopt;
   if (depth_ > max_let_depth) {
-    return fail(ErrorTag::bad_spec, "names must not be defined by themselves", fmt::format("{}: {}", spec_->name, name));
+    return fail(ErrorTag::bad_spec, "names must not be defined by themselves",
+                fmt::format("{}: {}", spec_->name, name));
   }
   ++depth_;
   const int64_t asked_before = asked_;
@@ -120,7 +123,9 @@ std::optional<Result<Value>> SpecScope::call(std::string_view function, const st
 }
 
 Result<Value> SpecScope::ask_tensors(std::string_view function, const std::vector<Value>& arguments) const {
-  const auto usage = [function](const char* what) { return fail(ErrorTag::bad_spec, fmt::format("{} takes {}", function, what), ""); };
+  const auto usage = [function](const char* what) {
+    return fail(ErrorTag::bad_spec, fmt::format("{} takes {}", function, what), "");
+  };
   ++asked_;
   if (arguments.empty() || !arguments[0].is_string()) return usage("a name");
   if (tensors_ == nullptr) return Value(nullptr);

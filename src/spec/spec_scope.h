@@ -24,7 +24,8 @@ class SpecScope : public Environment {
 
   // Names: fields, lets, `config` (this spec's part as an object), `root` (all of config.json).
   [[nodiscard]] std::optional<Result<Value>> lookup(std::string_view name) const override;
-  // exists(name) any_name(pattern) count_names(pattern) dim(name, axis) rank(name) dtype(name); names are relative to the prefix.
+  // exists(name) any_name(pattern) count_names(pattern) dim(name, axis) rank(name) dtype(name); names are relative to
+  // the prefix.
   [[nodiscard]] std::optional<Result<Value>> call(std::string_view function, const std::vector<Value>& arguments,
                                                   const Named& named) const override;
 
@@ -40,7 +41,8 @@ class SpecScope : public Environment {
   [[nodiscard]] const std::string& prefix() const { return prefix_; }
 
  private:
-  SpecScope(const SpecLibrary& library, SpecPtr spec, Value root) : library_(&library), spec_(std::move(spec)), root_(std::move(root)) {}
+  SpecScope(const SpecLibrary& library, SpecPtr spec, Value root)
+      : library_(&library), spec_(std::move(spec)), root_(std::move(root)) {}
   Status read_fields();
   [[nodiscard]] Result<Value> ask_tensors(std::string_view function, const std::vector<Value>& arguments) const;
 

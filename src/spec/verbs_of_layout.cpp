@@ -21,7 +21,8 @@ Result<std::map<std::string, Members>> group_by(const RuleContext& context, cons
   for (auto& match : found) {
     const auto number = match.captures.find(over);
     if (number == match.captures.end() || !number->second.is_number_integer()) {
-      return rule_error(context, ErrorTag::bad_spec, fmt::format("the pattern must capture the number {{{}}}", over), match.name);
+      return rule_error(context, ErrorTag::bad_spec, fmt::format("the pattern must capture the number {{{}}}", over),
+                        match.name);
     }
     const int64_t position = number->second.get<int64_t>();
     Captures others = match.captures;
@@ -41,13 +42,14 @@ std::string over_of(const RuleContext& context) {
 }
 
 // Sizes of the parts of a split: given, or equal.
-Result<std::vector<int64_t>> part_sizes(const RuleContext& context, const Environment& environment, int64_t whole, size_t parts,
-                                        const std::string& name) {
+Result<std::vector<int64_t>> part_sizes(const RuleContext& context, const Environment& environment, int64_t whole,
+                                        size_t parts, const std::string& name) {
   if (context.rule.arguments.contains("sizes")) {
     PIPPIN_TRY(std::vector<int64_t> sizes, integers_argument(context, environment, "sizes"));
     int64_t total = 0;
     for (const int64_t size : sizes) total += size;
-    const bool fits = sizes.size() == parts && total == whole && std::all_of(sizes.begin(), sizes.end(), [](int64_t s) { return s >= 0; });
+    const bool fits = sizes.size() == parts && total == whole &&
+                      std::all_of(sizes.begin(), sizes.end(), [](int64_t s) { return s >= 0; });
     if (fits) return sizes;
     return rule_error(context, ErrorTag::mismatch, "the parts of a split must add up",
                       fmt::format("{}: parts {} of {}", name, to_string(sizes), whole));
@@ -67,14 +69,16 @@ Status stack(RuleContext& context) {
   for (auto& [key, members] : groups) {
     const Bindings bindings = bindings_of(context, members.first);
     PIPPIN_TRY(const int64_t first, integer_argument(context, bindings, "first", 0));
-    PIPPIN_TRY(const int64_t count, integer_argument(context, bindings, "count", members.by_number.rbegin()->first + 1 - first));
+    PIPPIN_TRY(const int64_t count,
+               integer_argument(context, bindings, "count", members.by_number.rbegin()->first + 1 - first));
     std::vector<RecipePtr> parts;
     std::vector<std::string> used;
     for (int64_t number = first; number < first + count; ++number) {
       const auto member = members.by_number.find(number);
       if (member == members.by_number.end()) {
-        return rule_error(context, ErrorTag::mismatch, "a stack needs all its parts",
-                          fmt::format("{}{}: number {} of {} is missing", context.scope.prefix(), members.first.name, number, count));
+        return rule_error(
+            context, ErrorTag::mismatch, "a stack needs all its parts",
+            fmt::format("{}{}: number {} of {} is missing", context.scope.prefix(), members.first.name, number, count));
       }
       parts.push_back(member->second.tensor);
       used.push_back(member->second.name);
@@ -105,7 +109,8 @@ Status unstack(RuleContext& context) {
     context.tensors.erase(match.name);
     for (int64_t number = 0; number < count; ++number) {
       const int64_t size = whole / count;
-      PIPPIN_TRY(RecipePtr part, at_tensor(context, match.name, pippin::slice(match.tensor, axis, number * size, (number + 1) * size)));
+      PIPPIN_TRY(RecipePtr part,
+                 at_tensor(context, match.name, pippin::slice(match.tensor, axis, number * size, (number + 1) * size)));
       if (truth(squeeze)) {
         Shape shape = part->shape;
         shape.erase(shape.begin() + axis);
@@ -176,7 +181,8 @@ Status transpose(RuleContext& context) {
   PIPPIN_TRY(const std::vector<RuleMatch> found, matches(context));
   for (const auto& match : found) {
     PIPPIN_TRY(const std::vector<int64_t> axes, integers_argument(context, bindings_of(context, match), "perm"));
-    PIPPIN_TRY(RecipePtr value, at_tensor(context, match.name, pippin::transpose(match.tensor, {axes.begin(), axes.end()})));
+    PIPPIN_TRY(RecipePtr value,
+               at_tensor(context, match.name, pippin::transpose(match.tensor, {axes.begin(), axes.end()})));
     PIPPIN_CHECK(put(context, match, std::move(value)));
   }
   return {};
@@ -200,7 +206,8 @@ Status slice(RuleContext& context) {
     const int64_t whole = match.tensor->shape[static_cast<size_t>(axis)];
     PIPPIN_TRY(const int64_t begin, integer_argument(context, bindings, "begin", 0));
     PIPPIN_TRY(const int64_t end, integer_argument(context, bindings, "end", whole));
-    PIPPIN_TRY(RecipePtr value, at_tensor(context, match.name, pippin::slice(match.tensor, axis, begin, std::min(end, whole))));
+    PIPPIN_TRY(RecipePtr value,
+               at_tensor(context, match.name, pippin::slice(match.tensor, axis, begin, std::min(end, whole))));
     PIPPIN_CHECK(put(context, match, std::move(value)));
   }
   return {};

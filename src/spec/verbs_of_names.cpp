@@ -54,7 +54,8 @@ Status replace(RuleContext& context) {
   for (const auto& match : found) {
     std::string name = match.name;
     int64_t done = 0;
-    for (size_t at = name.find(from); at != std::string::npos && done != count; at = name.find(from, at + with.size())) {
+    for (size_t at = name.find(from); at != std::string::npos && done != count;
+         at = name.find(from, at + with.size())) {
       name.replace(at, from.size(), with);
       ++done;
     }
@@ -71,8 +72,10 @@ Status copy(RuleContext& context) {
   PIPPIN_TRY(const std::vector<RuleMatch> found, matches(context));
   for (const auto& match : found) {
     PIPPIN_TRY(std::string name, result_name(context, match));
-    if (truth(overwrite)) context.tensors.insert_or_assign(std::move(name), match.tensor);
-    else context.tensors.try_emplace(std::move(name), match.tensor);
+    if (truth(overwrite))
+      context.tensors.insert_or_assign(std::move(name), match.tensor);
+    else
+      context.tensors.try_emplace(std::move(name), match.tensor);
   }
   return {};
 }

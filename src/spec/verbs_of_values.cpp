@@ -15,7 +15,8 @@ Status arithmetic_rule(RuleContext& context, Arithmetic::Op op) {
       PIPPIN_TRY(const std::string name, name_argument(context, bindings, "by"));
       const auto tensor = context.tensors.find(name);
       if (tensor == context.tensors.end()) {
-        return rule_error(context, ErrorTag::mismatch, "both tensors must be there", fmt::format("{} needs {}", match.name, name));
+        return rule_error(context, ErrorTag::mismatch, "both tensors must be there",
+                          fmt::format("{} needs {}", match.name, name));
       }
       other = pippin::cast(tensor->second, match.tensor->dtype);
     } else {
@@ -64,23 +65,31 @@ Status split_packed(RuleContext& context, const RuleMatch& match, const std::str
                            static_cast<int>(sizes.rank / scales->shape[1])};
   PIPPIN_CHECK(check(format));
   const DType dtype = biases ? scales->dtype : DType::BF16;
-  PIPPIN_TRY(const RecipePtr dense, at_tensor(context, match.name, pippin::dequantize(format, match.tensor, scales, biases, dtype)));
+  PIPPIN_TRY(const RecipePtr dense,
+             at_tensor(context, match.name, pippin::dequantize(format, match.tensor, scales, biases, dtype)));
   PIPPIN_TRY(const auto halves, split_heads(dense, sizes));
   context.tensors.erase(match.name);
   using Part = QuantizePart::Part;
   for (const auto& [name, half] : {std::pair(to[0], halves.first), std::pair(to[1], halves.second)}) {
-    PIPPIN_TRY(context.tensors[name + ".weight"], at_tensor(context, match.name, quantize_part(format, half, Part::weight)));
-    PIPPIN_TRY(context.tensors[name + ".scales"], at_tensor(context, match.name, quantize_part(format, half, Part::scales)));
+    PIPPIN_TRY(context.tensors[name + ".weight"],
+               at_tensor(context, match.name, quantize_part(format, half, Part::weight)));
+    PIPPIN_TRY(context.tensors[name + ".scales"],
+               at_tensor(context, match.name, quantize_part(format, half, Part::scales)));
     if (!biases) continue;
-    PIPPIN_TRY(context.tensors[name + ".biases"], at_tensor(context, match.name, quantize_part(format, half, Part::biases)));
+    PIPPIN_TRY(context.tensors[name + ".biases"],
+               at_tensor(context, match.name, quantize_part(format, half, Part::biases)));
   }
   return {};
 }
 
 }  // namespace
 
-Status add(RuleContext& context) { return arithmetic_rule(context, Arithmetic::Op::add); }
-Status multiply(RuleContext& context) { return arithmetic_rule(context, Arithmetic::Op::multiply); }
+Status add(RuleContext& context) {
+  return arithmetic_rule(context, Arithmetic::Op::add);
+}
+Status multiply(RuleContext& context) {
+  return arithmetic_rule(context, Arithmetic::Op::multiply);
+}
 
 Status cast(RuleContext& context) {
   PIPPIN_TRY(const std::vector<RuleMatch> found, matches(context));
@@ -130,7 +139,8 @@ Status normalise(RuleContext& context) {
     PIPPIN_TRY(const RecipePtr norms, at_tensor(context, match.name, norm(values, axis)));
     const RecipePtr small = constant(epsilon.is_number() ? epsilon.get<double>() : 1e-7, DType::F32, {});
     PIPPIN_TRY(const RecipePtr divisor, at_tensor(context, match.name, arithmetic(Arithmetic::Op::add, norms, small)));
-    PIPPIN_TRY(const RecipePtr unit, at_tensor(context, match.name, arithmetic(Arithmetic::Op::divide, values, divisor)));
+    PIPPIN_TRY(const RecipePtr unit,
+               at_tensor(context, match.name, arithmetic(Arithmetic::Op::divide, values, divisor)));
     PIPPIN_CHECK(put(context, match, pippin::cast(unit, match.tensor->dtype)));
   }
   return {};
@@ -139,7 +149,8 @@ Status normalise(RuleContext& context) {
 Status exponent(RuleContext& context) {
   PIPPIN_TRY(const std::vector<RuleMatch> found, matches(context));
   for (const auto& match : found) {
-    PIPPIN_TRY(RecipePtr value, at_tensor(context, match.name, pippin::exponent(pippin::cast(match.tensor, DType::F32))));
+    PIPPIN_TRY(RecipePtr value,
+               at_tensor(context, match.name, pippin::exponent(pippin::cast(match.tensor, DType::F32))));
     PIPPIN_CHECK(put(context, match, std::move(value)));
   }
   return {};
@@ -158,7 +169,8 @@ Status dequantize_blocks(RuleContext& context) {
     PIPPIN_TRY(const int64_t rows, integer_argument(context, bindings, "rows", 128));
     PIPPIN_TRY(const int64_t columns, integer_argument(context, bindings, "columns", 128));
     const RecipePtr scale = take(context, scale_name);
-    PIPPIN_TRY(RecipePtr value, at_tensor(context, match.name, pippin::dequantize_blocks(match.tensor, scale, rows, columns, dtype)));
+    PIPPIN_TRY(RecipePtr value,
+               at_tensor(context, match.name, pippin::dequantize_blocks(match.tensor, scale, rows, columns, dtype)));
     PIPPIN_CHECK(put(context, match, std::move(value)));
   }
   return {};
@@ -188,7 +200,8 @@ Status mla_split(RuleContext& context) {
       continue;
     }
     auto halves = split_heads(match.tensor, sizes);
-    if (!halves) return rule_error(context, ErrorTag::mismatch, halves.error().rule, match.name + ": " + halves.error().value);
+    if (!halves)
+      return rule_error(context, ErrorTag::mismatch, halves.error().rule, match.name + ": " + halves.error().value);
     context.tensors.erase(match.name);
     context.tensors.insert_or_assign(to[0] + suffix, std::move(halves->first));
     context.tensors.insert_or_assign(to[1] + suffix, std::move(halves->second));

@@ -39,37 +39,74 @@ constexpr std::array verbs_table{
     WeightVerb{"drop", "takes tensors out", {}, {}, true, verbs::drop},
     WeightVerb{"keep", "takes all other tensors out", {}, {}, true, verbs::keep},
     WeightVerb{"rename", "gives a new name", Keys(to), Keys(rename_takes), true, verbs::rename},
-    WeightVerb{"replace", "replaces a text in names: every occurrence, or the first `count`", Keys(with), Keys(replace_takes), false, verbs::replace},
-    WeightVerb{"copy", "gives a second name, unless there is one of that name (or `overwrite`)", Keys(to), Keys(copy_takes), true, verbs::copy},
-    WeightVerb{"stack", "joins numbered tensors on a new axis; the capture {e} (or `over`) counts from `first`, `count` of them", Keys(to), Keys(stack_takes), true, verbs::stack},
-    WeightVerb{"unstack", "cuts an axis into `count` numbered tensors; {e} in `to` is the number", Keys(to), Keys(unstack_takes), true, verbs::unstack},
-    WeightVerb{"split", "cuts an axis into one part for each name in `to`: equal, of `sizes`, or taking turns (`interleaved`); an empty name drops the part", Keys(to), Keys(split_takes), true, verbs::split},
-    WeightVerb{"concat", "joins a tensor and those named after it along an axis, where all are there", Keys(to), Keys(axis), true, verbs::concat},
+    WeightVerb{"replace", "replaces a text in names: every occurrence, or the first `count`", Keys(with),
+               Keys(replace_takes), false, verbs::replace},
+    WeightVerb{"copy", "gives a second name, unless there is one of that name (or `overwrite`)", Keys(to),
+               Keys(copy_takes), true, verbs::copy},
+    WeightVerb{"stack",
+               "joins numbered tensors on a new axis; the capture {e} (or `over`) counts from `first`, `count` of them",
+               Keys(to), Keys(stack_takes), true, verbs::stack},
+    WeightVerb{"unstack", "cuts an axis into `count` numbered tensors; {e} in `to` is the number", Keys(to),
+               Keys(unstack_takes), true, verbs::unstack},
+    WeightVerb{"split",
+               "cuts an axis into one part for each name in `to`: equal, of `sizes`, or taking turns (`interleaved`); "
+               "an empty name drops the part",
+               Keys(to), Keys(split_takes), true, verbs::split},
+    WeightVerb{"concat", "joins a tensor and those named after it along an axis, where all are there", Keys(to),
+               Keys(axis), true, verbs::concat},
     WeightVerb{"transpose", "permutes the axes", Keys(perm), {}, true, verbs::transpose},
     WeightVerb{"reshape", "gives a new shape; one dimension may be -1", Keys(shape), {}, true, verbs::reshape},
     WeightVerb{"slice", "takes [begin, end) of an axis", {}, Keys(slice_takes), true, verbs::slice},
-    WeightVerb{"repeat", "gives each element `times` times in a row along an axis", Keys(times), Keys(axis), true, verbs::repeat},
+    WeightVerb{"repeat", "gives each element `times` times in a row along an axis", Keys(times), Keys(axis), true,
+               verbs::repeat},
     WeightVerb{"view", "reads the bytes as another dtype", Keys(dtype), {}, true, verbs::view},
-    WeightVerb{"add", "adds a constant `value` or the tensor `by`, in the tensor's dtype", {}, Keys(value_or_by), true, verbs::add},
-    WeightVerb{"multiply", "multiplies by a constant `value` or the tensor `by`, in the tensor's dtype", {}, Keys(value_or_by), true, verbs::multiply},
-    WeightVerb{"cast", "converts to a dtype, or to that of the tensor `like`", {}, Keys(dtype_or_like), true, verbs::cast},
-    WeightVerb{"create", "makes a constant tensor where there is none; `for` runs over a list as {i}", Keys(create_needs), Keys(create_takes), false, verbs::create},
-    WeightVerb{"normalise", "divides by the L2 norm along an axis (the last) plus `epsilon` (1e-7), in float32", {}, Keys(axis_and_epsilon), true, verbs::normalise},
+    WeightVerb{"add",
+               "adds a constant `value` or the tensor `by`, in the tensor's dtype",
+               {},
+               Keys(value_or_by),
+               true,
+               verbs::add},
+    WeightVerb{"multiply",
+               "multiplies by a constant `value` or the tensor `by`, in the tensor's dtype",
+               {},
+               Keys(value_or_by),
+               true,
+               verbs::multiply},
+    WeightVerb{
+        "cast", "converts to a dtype, or to that of the tensor `like`", {}, Keys(dtype_or_like), true, verbs::cast},
+    WeightVerb{"create", "makes a constant tensor where there is none; `for` runs over a list as {i}",
+               Keys(create_needs), Keys(create_takes), false, verbs::create},
+    WeightVerb{"normalise",
+               "divides by the L2 norm along an axis (the last) plus `epsilon` (1e-7), in float32",
+               {},
+               Keys(axis_and_epsilon),
+               true,
+               verbs::normalise},
     WeightVerb{"exponent", "gives the exponents of powers of two as E8M0 bytes (U8)", {}, {}, true, verbs::exponent},
-    WeightVerb{"dequantize_blocks", "multiplies fp8 weights by their `scale`, one for `rows` x `columns` (128 x 128)", Keys(scale), Keys(blocks_takes), true, verbs::dequantize_blocks},
-    WeightVerb{"mla_split", "splits kv_b_proj into embed_q and unembed_out; a packed one is unpacked and packed again", Keys(mla_needs), Keys(mla_takes), true, verbs::mla_split},
+    WeightVerb{"dequantize_blocks", "multiplies fp8 weights by their `scale`, one for `rows` x `columns` (128 x 128)",
+               Keys(scale), Keys(blocks_takes), true, verbs::dequantize_blocks},
+    WeightVerb{"mla_split", "splits kv_b_proj into embed_q and unembed_out; a packed one is unpacked and packed again",
+               Keys(mla_needs), Keys(mla_takes), true, verbs::mla_split},
     WeightVerb{"stop", "leaves out the remaining rules where its condition holds", {}, {}, false, verbs::stop},
     WeightVerb{"refuse", "refuses the checkpoint with a reason, where `when` holds", {}, {}, false, verbs::refuse},
-    WeightVerb{"include", "applies another spec's rules to the names below `at`", {}, Keys(include_takes), false, verbs::include},
+    WeightVerb{"include",
+               "applies another spec's rules to the names below `at`",
+               {},
+               Keys(include_takes),
+               false,
+               verbs::include},
 };
 
 }  // namespace
 
 bool WeightVerb::allows(std::string_view key) const {
-  return std::find(needs.begin(), needs.end(), key) != needs.end() || std::find(takes.begin(), takes.end(), key) != takes.end();
+  return std::find(needs.begin(), needs.end(), key) != needs.end() ||
+         std::find(takes.begin(), takes.end(), key) != takes.end();
 }
 
-std::span<const WeightVerb> weight_verbs() { return verbs_table; }
+std::span<const WeightVerb> weight_verbs() {
+  return verbs_table;
+}
 
 const WeightVerb* find_weight_verb(std::string_view name) {
   for (const auto& verb : verbs_table) {

@@ -22,10 +22,10 @@ struct RuleContext {
 
 struct WeightVerb {
   std::string_view name;
-  std::string_view meaning;                    // one line for the manual
-  std::span<const std::string_view> needs;     // keys that must be given
-  std::span<const std::string_view> takes;     // keys that may be given
-  bool takes_pattern;                          // the verb's value is a pattern over tensor names
+  std::string_view meaning;                 // one line for the manual
+  std::span<const std::string_view> needs;  // keys that must be given
+  std::span<const std::string_view> takes;  // keys that may be given
+  bool takes_pattern;                       // the verb's value is a pattern over tensor names
   Status (*apply)(RuleContext& context);
 
   [[nodiscard]] bool allows(std::string_view key) const;

@@ -33,9 +33,13 @@ constexpr std::array<DTypeRow, 16> rows{{
 
 }  // namespace
 
-size_t size_of(DType dtype) { return rows[static_cast<size_t>(dtype)].size; }
+size_t size_of(DType dtype) {
+  return rows[static_cast<size_t>(dtype)].size;
+}
 
-std::string_view name_of(DType dtype) { return rows[static_cast<size_t>(dtype)].name; }
+std::string_view name_of(DType dtype) {
+  return rows[static_cast<size_t>(dtype)].name;
+}
 
 std::optional<DType> dtype_of(std::string_view name) {
   for (const auto& row : rows) {
@@ -44,6 +48,8 @@ std::optional<DType> dtype_of(std::string_view name) {
   return std::nullopt;
 }
 
-bool is_floating(DType dtype) { return rows[static_cast<size_t>(dtype)].floating; }
+bool is_floating(DType dtype) {
+  return rows[static_cast<size_t>(dtype)].floating;
+}
 
 }  // namespace pippin

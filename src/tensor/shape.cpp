@@ -10,8 +10,10 @@ std::optional<int64_t> checked_element_count(const Shape& shape) {
   bool zero = false;
   for (const int64_t dimension : shape) {
     if (dimension < 0) return std::nullopt;
-    if (dimension == 0) zero = true;
-    else if (__builtin_mul_overflow(count, dimension, &count)) return std::nullopt;
+    if (dimension == 0)
+      zero = true;
+    else if (__builtin_mul_overflow(count, dimension, &count))
+      return std::nullopt;
   }
   return zero ? 0 : count;
 }
@@ -22,6 +24,8 @@ int64_t element_count(const Shape& shape) {
   return count;
 }
 
-std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string to_string(const Shape& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 }  // namespace pippin

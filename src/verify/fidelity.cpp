@@ -22,10 +22,10 @@ constexpr size_t thread_bytes = size_t{8} << 20;
 // One parameter: the dense values of both sides, and how the output stores it.
 struct Pair {
   std::string name;
-  RecipePtr source;     // dense, in the dtype that the conversion quantized or wrote
-  RecipePtr converted;  // dense
-  std::optional<QuantFormat> format;         // of the output, where the source is dense
-  RecipePtr packed, scales, biases;          // as stored, with a format
+  RecipePtr source;                   // dense, in the dtype that the conversion quantized or wrote
+  RecipePtr converted;                // dense
+  std::optional<QuantFormat> format;  // of the output, where the source is dense
+  RecipePtr packed, scales, biases;   // as stored, with a format
 };
 
 struct Sums {
@@ -80,7 +80,8 @@ class Measurer {
   static TensorFidelity fidelity_of(const Pair& pair, const Sums& sums) {
     TensorFidelity result;
     result.name = pair.name;
-    result.format = pair.format ? fmt::format("{} {} bits, group {}", row_of(pair.format->mode).name, pair.format->bits, pair.format->group_size)
+    result.format = pair.format ? fmt::format("{} {} bits, group {}", row_of(pair.format->mode).name, pair.format->bits,
+                                              pair.format->group_size)
                                 : std::string(name_of(pair.converted->dtype));
     result.elements = static_cast<uint64_t>(element_count(pair.source->shape));
     result.exact = sums.exact;
@@ -130,9 +131,10 @@ class Measurer {
     std::vector<uint32_t> words(static_cast<size_t>(rows * row.words));
     std::vector<std::byte> scales(static_cast<size_t>(rows * row.groups) * scale_size);
     std::vector<std::byte> biases(pair.biases ? scales.size() : 0);
-    quantize_rows(*pair.format, rounding_, pair.source->dtype, source_bytes_.data(), rows, columns, words.data(), scales.data(),
-                  biases.data());
-    PIPPIN_TRY(bool same, stored_equals(pair.packed, scaled(box, last, row.words, columns), words.data(), words.size() * 4));
+    quantize_rows(*pair.format, rounding_, pair.source->dtype, source_bytes_.data(), rows, columns, words.data(),
+                  scales.data(), biases.data());
+    PIPPIN_TRY(bool same,
+               stored_equals(pair.packed, scaled(box, last, row.words, columns), words.data(), words.size() * 4));
     const Box group_box = scaled(box, last, row.groups, columns);
     if (same) {
       PIPPIN_TRY(same, stored_equals(pair.scales, group_box, scales.data(), scales.size()));
@@ -179,7 +181,8 @@ DType prevalent_dtype(const LoadedModel& model) {
   for (const auto& [name, tensor] : model.tensors) {
     if (is_floating(tensor->dtype)) elements[tensor->dtype] += element_count(tensor->shape);
   }
-  const auto most = std::max_element(elements.begin(), elements.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most = std::max_element(elements.begin(), elements.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == elements.end() ? DType::BF16 : most->first;
 }
 
@@ -193,7 +196,8 @@ Result<std::vector<Pair>> pairs_of(const LoadedModel& source, const LoadedModel&
     const std::string& name = module.parameters[parameter].name;
     const auto other = by_path.find(module.path);
     if (other == by_path.end() || !source.tensors.contains(module.name_of(name))) {
-      return fail(ErrorTag::mismatch, "both models have the same parameters", module.name_of(name) + " is not in the source",
+      return fail(ErrorTag::mismatch, "both models have the same parameters",
+                  module.name_of(name) + " is not in the source",
                   "check that the two folders belong together, and the target");
     }
     Pair pair;
@@ -218,7 +222,8 @@ Result<std::vector<Pair>> pairs_of(const LoadedModel& source, const LoadedModel&
 
 }  // namespace
 
-Result<std::vector<TensorFidelity>> measure_fidelity(const ModelSide& source, const ModelSide& converted, const FidelityOptions& options) {
+Result<std::vector<TensorFidelity>> measure_fidelity(const ModelSide& source, const ModelSide& converted,
+                                                     const FidelityOptions& options) {
   PIPPIN_TRY(const std::vector<Pair> pairs, pairs_of(source.model, converted.model));
   std::vector<TensorFidelity> results(pairs.size());
   uint64_t total = 0;
@@ -247,7 +252,8 @@ Result<std::vector<TensorFidelity>> measure_fidelity(const ModelSide& source, co
       if (options.progress) options.progress(done, total);
     }
   };
-  const int count = options.threads > 0 ? options.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int count =
+      options.threads > 0 ? options.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   std::vector<std::jthread> threads;
   for (int i = 1; i < count; ++i) threads.emplace_back(work);
   work();

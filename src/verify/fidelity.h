@@ -25,6 +25,7 @@ struct ModelSide {
 };
 
 // Streams both, block by block, on all threads. The trees must have the same parameters.
-Result<std::vector<TensorFidelity>> measure_fidelity(const ModelSide& source, const ModelSide& converted, const FidelityOptions& options);
+Result<std::vector<TensorFidelity>> measure_fidelity(const ModelSide& source, const ModelSide& converted,
+                                                     const FidelityOptions& options);
 
 }  // namespace pippin

@@ -16,8 +16,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-ConvertOptions options_of(const Json& arguments, const std::string& tool, const fs::path& source, const fs::path& destination,
-                          const CaseOptions& case_options) {
+ConvertOptions options_of(const Json& arguments, const std::string& tool, const fs::path& source,
+                          const fs::path& destination, const CaseOptions& case_options) {
   ConvertOptions options;
   options.source = source;
   options.destination = destination;
@@ -30,14 +30,22 @@ ConvertOptions options_of(const Json& arguments, const std::string& tool, const 
   if (!case_options.arch.empty()) options.arch.push_back(case_options.arch);
   for (const auto& [key, value] : arguments.items()) {
     if (value.is_null()) continue;
-    if (key == "quantize") options.quantize = value.get<bool>();
-    else if (key == "dequantize") options.dequantize = value.get<bool>();
-    else if (key == "q_bits") options.q_bits = value.get<int>();
-    else if (key == "q_group_size") options.q_group_size = value.get<int>();
-    else if (key == "q_mode") options.q_mode = value.get<std::string>();
-    else if (key == "quant_predicate") options.quant_predicate = value.get<std::string>();
-    else if (key == "dtype") options.dtype = value.get<std::string>();
-    else throw std::runtime_error("unknown argument " + key);
+    if (key == "quantize")
+      options.quantize = value.get<bool>();
+    else if (key == "dequantize")
+      options.dequantize = value.get<bool>();
+    else if (key == "q_bits")
+      options.q_bits = value.get<int>();
+    else if (key == "q_group_size")
+      options.q_group_size = value.get<int>();
+    else if (key == "q_mode")
+      options.q_mode = value.get<std::string>();
+    else if (key == "quant_predicate")
+      options.quant_predicate = value.get<std::string>();
+    else if (key == "dtype")
+      options.dtype = value.get<std::string>();
+    else
+      throw std::runtime_error("unknown argument " + key);
   }
   return options;
 }

@@ -43,13 +43,17 @@ void resolve_null_group_sizes(Json& value) {
   for (auto& [key, inner] : value.items()) resolve_null_group_sizes(inner);
 }
 
-void compare_configs(Json actual, Json expected, const Json& arguments, const Json& conformance_case, std::vector<std::string>& differences) {
+void compare_configs(Json actual, Json expected, const Json& arguments, const Json& conformance_case,
+                     std::vector<std::string>& differences) {
   resolve_null_group_sizes(expected);
   const bool dequantized = arguments.value("dequantize", false);
   const Json& source = conformance_case["config"];
-  const bool forgotten = conformance_case["tool"] == "mlx_vlm" && !source.contains("quantization") && actual.contains("quantization") &&
-                         (source.contains("quantization_config") || conformance_case.value("files", Json::object()).contains("hf_quant_config.json") ||
-                          (source.contains("text_config") && source["text_config"].is_object() && source["text_config"].contains("quantization_config")));
+  const bool forgotten = conformance_case["tool"] == "mlx_vlm" && !source.contains("quantization") &&
+                         actual.contains("quantization") &&
+                         (source.contains("quantization_config") ||
+                          conformance_case.value("files", Json::object()).contains("hf_quant_config.json") ||
+                          (source.contains("text_config") && source["text_config"].is_object() &&
+                           source["text_config"].contains("quantization_config")));
   if (dequantized || forgotten) {
     for (const char* key : {"quantization", "quantization_config"}) {
       expected.erase(key);
@@ -71,7 +75,8 @@ Json read(const fs::path& path) {
 
 }  // namespace
 
-std::vector<std::string> compare_with_record(const fs::path& folder, const Json& expect, const Json& arguments, const Json& conformance_case) {
+std::vector<std::string> compare_with_record(const fs::path& folder, const Json& expect, const Json& arguments,
+                                             const Json& conformance_case) {
   std::vector<std::string> differences;
   const auto actual = tensors_of(folder);
   for (const auto& [name, recorded] : expect["tensors"].items()) {
@@ -82,7 +87,8 @@ std::vector<std::string> compare_with_record(const fs::path& folder, const Json&
     }
     const Recorded& tensor = found->second;
     if (tensor.dtype != recorded[0] || tensor.shape != recorded[1]) {
-      differences.push_back(fmt::format("{} is {} {}, recorded {} {}", name, tensor.dtype, tensor.shape.dump(), recorded[0].dump(), recorded[1].dump()));
+      differences.push_back(fmt::format("{} is {} {}, recorded {} {}", name, tensor.dtype, tensor.shape.dump(),
+                                        recorded[0].dump(), recorded[1].dump()));
     } else if (tensor.digest != recorded[2]) {
       differences.push_back(fmt::format("{} {} {} has other bytes", name, tensor.dtype, tensor.shape.dump()));
     }
@@ -90,11 +96,13 @@ std::vector<std::string> compare_with_record(const fs::path& folder, const Json&
   for (const auto& [name, tensor] : actual) {
     if (!expect["tensors"].contains(name)) differences.push_back("unexpected " + name);
   }
-  if (expect.contains("config")) compare_configs(read(folder / "config.json"), expect["config"], arguments, conformance_case, differences);
+  if (expect.contains("config"))
+    compare_configs(read(folder / "config.json"), expect["config"], arguments, conformance_case, differences);
   if (expect.contains("index_metadata")) {
     const Json metadata = read(folder / "model.safetensors.index.json")["metadata"];
     if (nlohmann::json(metadata) != nlohmann::json(expect["index_metadata"])) {
-      differences.push_back(fmt::format("index metadata {}, recorded {}", metadata.dump(), expect["index_metadata"].dump()));
+      differences.push_back(
+          fmt::format("index metadata {}, recorded {}", metadata.dump(), expect["index_metadata"].dump()));
     }
   }
   return differences;

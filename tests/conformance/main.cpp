@@ -21,9 +21,12 @@ int main(int argc, char** argv) {
   std::vector<std::filesystem::path> cases;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
-    if (argument == "--arch" && i + 1 < argc) options.arch = argv[++i];
-    else if (argument == "--verbose") options.verbose = true;
-    else cases.emplace_back(argument);
+    if (argument == "--arch" && i + 1 < argc)
+      options.arch = argv[++i];
+    else if (argument == "--verbose")
+      options.verbose = true;
+    else
+      cases.emplace_back(argument);
   }
   if (cases.size() == 3 && cases[0] == "--write-source") {
     pippin::write_ghost(pippin::read_case(cases[1]), cases[2]);
