@@ -17,7 +17,8 @@ struct ExecuteOptions {
   int threads = 0;                               // 0: one a processor
   bool resume = false;                           // go on from the journal in the folder, if it is of the same plan
   const std::atomic<bool>* cancelled = nullptr;  // checked between blocks; true ends with tag interrupted
-  // Called from one thread at a time, at most about 20 times a second and once at the end.
+  // Called from one thread at a time, at most about 20 times a second and once at the end. bytes_written counts what an
+  // earlier run finished, too, and ends at the size of all outputs; bytes_read is of this run, rereads counted.
   std::function<void(uint64_t bytes_read, uint64_t bytes_written)> progress;
 };
 

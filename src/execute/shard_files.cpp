@@ -45,7 +45,11 @@ Error write_error(const std::string& path, int number, uint64_t needed) {
 // will tell.
 int reserve(int descriptor, uint64_t size) {
 #if defined(__APPLE__)
-  fstore_t store{F_ALLOCATEALL, F_PEOFPOSMODE, 0, static_cast<off_t>(size), 0};
+  // Counts from the end of what is allocated.
+  struct stat status {};
+  const uint64_t there = ::fstat(descriptor, &status) == 0 ? static_cast<uint64_t>(status.st_blocks) * 512 : 0;
+  if (there >= size) return 0;
+  fstore_t store{F_ALLOCATEALL, F_PEOFPOSMODE, 0, static_cast<off_t>(size - there), 0};
   if (::fcntl(descriptor, F_PREALLOCATE, &store) == -1 && is_about_space(errno)) return errno;
 #elif defined(__linux__)
   int failure = 0;

@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include "execute/execute.h"
+#include "execute/shard_files.h"
 #include "ghost/temporary_folder.h"
 #include "tiny_plan.h"
 
@@ -68,6 +69,24 @@ TEST(FullDisk, ASmallFileSystemIsFoundBeforeTheWork) {
   ::umount(folder.path().c_str());
   EXPECT_THAT(text, HasSubstr("no_space: "));
   EXPECT_THAT(text, HasSubstr("1048584 bytes needed, 520192 free"));
+}
+
+TEST(FullDisk, ADiskThatFillsUpMeanwhile) {
+  const TemporaryFolder folder;
+  const std::string text = message_in_child([&] {
+    const std::vector<Shard> shards{{"shard0", "header: ", 1 << 20}};
+    ShardFiles files(shards, folder.path());
+    if (!files.create(false)) return std::string("not created");
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{1 << 16, 1 << 16};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    const Bytes bytes(1 << 17);
+    const auto status = files.write(0, 8, bytes);
+    return status ? "done" : std::string(name_of(status.error().tag)) + ": " + status.error().way_out;
+  });
+  EXPECT_THAT(text, HasSubstr("no_space: "));
+  EXPECT_THAT(text, HasSubstr("--resume"));
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "shard0")) << "what is written stays";
 }
 
 TEST(FullDisk, AFolderThatCannotBeWritten) {
