@@ -80,6 +80,7 @@ TEST_F(OutputFolderTest, DestinationThatIsThere) {
   EXPECT_THAT(problem("full"), HasSubstr("exists"));
   EXPECT_THAT(problem("full", overwriting), HasSubstr("other entry"));
   EXPECT_THAT(problem("link"), HasSubstr("link to nothing"));
+  EXPECT_THAT(problem("link/"), HasSubstr("link to nothing"));
   EXPECT_THAT(problem("file/out"), HasSubstr("file"));
   EXPECT_EQ(names(), (std::set<std::string>{"file", "full", "link"}));
 }

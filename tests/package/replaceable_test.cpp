@@ -49,8 +49,9 @@ TEST(Replaceable, WhatTheNewOutputBringsTooMayGo) {
   EXPECT_THAT(in_the_way(root.path() / "m"), ElementsAre("encoder_config/", "modeling_x.py"));
   EXPECT_THAT(in_the_way(root.path() / "m", {"encoder_config/config.json", "modeling_x.py"}), IsEmpty());
   root.write("m/encoder_config/notes.txt");
+  root.write("m/encoder_config/USE_POLICY.md");
   EXPECT_THAT(in_the_way(root.path() / "m", {"encoder_config/config.json", "modeling_x.py"}),
-              ElementsAre("encoder_config/notes.txt"));
+              ElementsAre("encoder_config/USE_POLICY.md", "encoder_config/notes.txt"));
 }
 
 TEST(Replaceable, NotWeightsOfAnotherFormat) {

@@ -92,7 +92,8 @@ TEST(SideFiles, FoldersTooDeepAreLeftOut) {
 }
 
 TEST(SideFiles, NamesOfEitherCase) {
-  for (const char* name : {"License.txt", "NOTICE", "Tokenizer.JSON", "GEMMA_PROHIBITED_USE_POLICY.pdf", "LICENCE-2.0"})
+  for (const char* name : {"License.txt", "NOTICE", "Tokenizer.JSON", "GEMMA_PROHIBITED_USE_POLICY.pdf",
+                           "Privacy-Policy.pdf", "LICENCE-2.0"})
     EXPECT_TRUE(is_side_file(name)) << name;
   for (const char* name : {"CONFIG.JSON", "Readme.md", "MODEL.SAFETENSORS", "tokenizer.bin", "license.gguf",
                            ".env.json", "picture.png", "notes.md"})

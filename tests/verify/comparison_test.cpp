@@ -126,8 +126,8 @@ TEST(Compare, IntegersAreCounted) {
 }
 
 TEST(Compare, NonfinitePairs) {
-  const auto found = difference(DType::F32, bytes_of<float>({infinity, infinity, nan_value, 1, 5}), DType::F32,
-                                bytes_of<float>({infinity, -infinity, 2, nan_value, 6}), 5);
+  const auto found = difference(DType::F32, bytes_of<float>({infinity, infinity, nan_value, 1, 5, nan_value}),
+                                DType::F32, bytes_of<float>({infinity, -infinity, 2, nan_value, 6, nan_value}), 6);
   EXPECT_EQ(found.differing_elements, 4u);
   EXPECT_EQ(found.nonfinite_pairs, 3u);
   EXPECT_EQ(found.largest_difference, 1.0);
