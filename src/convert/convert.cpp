@@ -90,7 +90,7 @@ Result<ConvertReport> convert(const ConvertOptions& options, const ConvertHooks&
   PIPPIN_CHECK(folder.check_space(bytes));
   PIPPIN_CHECK(write_weights(prepared, options, hooks, folder.path(), report));
 
-  const CardOptions card{options.destination.filename().string(), options.source_name, options.command};
+  const CardOptions card{folder.destination().filename().string(), options.source_name, options.command};
   PIPPIN_TRY(const PackageReport packaged,
              write_package(prepared.plan, prepared.checkpoint, side_files, folder.path(), card));
   add_warnings(report, packaged.warnings);

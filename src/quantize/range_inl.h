@@ -24,8 +24,8 @@ class FiniteCheck {
   FloatVector poison_;
 };
 
-// Asks for the memory some 2 KB beyond a group, about a block ahead: the hardware's own prefetching falls behind while a
-// block is read the second time. Asking beyond the end does no harm.
+// Asks for the memory some 2 KB beyond a group, about a block ahead: the hardware's own prefetching falls behind while
+// a block is read the second time. Asking beyond the end does no harm.
 HWY_INLINE void prefetch_beyond(const void* group, int64_t group_bytes) {
   const auto begin = reinterpret_cast<uintptr_t>(group) + 2048;
   for (int64_t i = 0; i < group_bytes; i += 64) hwy::Prefetch(reinterpret_cast<const char*>(begin + i));
