@@ -19,8 +19,11 @@ BlockWriter::BlockWriter(const Plan& plan, const Checkpoint& source, ShardFiles&
       thread_bytes_(thread_bytes) {}
 
 Status BlockWriter::write_block(const Job& job, const JobBlocks& blocks, int64_t block) {
-  evaluator_.scratch().trim(thread_bytes_);
-  evaluator_.set_buffer_limit(blocks.buffer_limit);
+  if (job_ != &job) {
+    evaluator_.scratch().trim(thread_bytes_);
+    evaluator_.start(blocks.buffer_limit);
+    job_ = &job;
+  }
   const Box box = blocks.box(block);
   const size_t bytes = static_cast<size_t>(box.count()) * size_of(job.value->dtype);
   const Scratch::Lease values = evaluator_.scratch().take(bytes);

@@ -30,6 +30,7 @@ class BlockWriter {
   ShardFiles& files_;
   Evaluator evaluator_;
   size_t thread_bytes_;
+  const Job* job_ = nullptr;  // of the last block
   uint64_t bytes_written_ = 0;
 };
 

@@ -30,7 +30,11 @@ class Evaluator {
   // reading the source.
   Status evaluate(const Recipe& recipe, const Box& box, std::byte* out);
 
-  void set_buffer_limit(size_t bytes) { buffer_limit_ = bytes; }
+  // Forgets what was kept for the recipes so far, and sets the limit for the next.
+  void start(size_t buffer_limit) {
+    buffer_limit_ = buffer_limit;
+    norms_.clear();
+  }
   Scratch& scratch() { return scratch_; }
 
   [[nodiscard]] uint64_t bytes_read() const { return bytes_read_; }
@@ -38,13 +42,13 @@ class Evaluator {
 
  private:
   friend struct Operation;
-  std::map<const Recipe*, std::vector<float>> norms_;  // whole, where every block needs them: columns of a matrix
 
   EvaluationSettings settings_;
   Scratch scratch_;
   size_t buffer_limit_ = size_t{1} << 20;
   uint64_t bytes_read_ = 0;
   uint64_t nonfinite_values_ = 0;
+  std::map<const Recipe*, std::vector<float>> norms_;  // whole, where every block needs them: columns of a matrix
 };
 
 // The most buffers that evaluating the recipe holds at once, each of at most the buffer limit.

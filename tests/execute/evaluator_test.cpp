@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "quantize/quantize.h"
 #include "tiny_checkpoint.h"
 
@@ -14,7 +17,7 @@ using testing::HasSubstr;
 // The box of the recipe as numbers.
 std::vector<double> values(const TinyCheckpoint& tiny, const RecipePtr& recipe, const Box& box, size_t buffer_limit) {
   Evaluator evaluator({&tiny.checkpoint(), Rounding::metal, false});
-  evaluator.set_buffer_limit(buffer_limit);
+  evaluator.start(buffer_limit);
   Bytes bytes(static_cast<size_t>(box.count()) * size_of(recipe->dtype));
   const auto status = evaluator.evaluate(*recipe, box, bytes.data());
   EXPECT_TRUE(status) << status.error().message();
@@ -117,6 +120,20 @@ TEST(Evaluator, QuantizesAndDequantizesPartsOfRows) {
   EXPECT_EQ(values(tiny, weight, box, 1 << 20), (Values{values(tiny, weight)[11]}));
 }
 
+TEST(Evaluator, NormsExponentsAndCodes) {
+  const TinyCheckpoint tiny({{"a", DType::F32, {2, 2}, numbers(DType::F32, {3, 0, 4, 2})},
+                             {"b", DType::U32, {1}, bytes_of<uint32_t>({0x87654321})},
+                             {"c", DType::U8, {8}, bytes_of<uint8_t>({1, 2, 3, 4, 5, 6, 7, 8})}});
+  EXPECT_EQ(values(tiny, norm(tiny.tensor(0), 0)), (Values{5, 2}));
+  EXPECT_EQ(values(tiny, norm(tiny.tensor(0), 1)), (Values{3, std::sqrt(20.0F)}));
+  EXPECT_EQ(values(tiny, exponent(tiny.tensor(0))), (Values{128, 0, 129, 128}));
+  EXPECT_EQ(values(tiny, unpack_codes(tiny.tensor(1), 4, false)), (Values{1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(values(tiny, unpack_codes(tiny.tensor(1), 4, true)), (Values{1, 5, 2, 6, 3, 7, 4, 8}));
+  EXPECT_EQ(values(tiny, slice(*unpack_codes(tiny.tensor(1), 8, false), 0, 1, 3)), (Values{0x43, 0x65}));
+  EXPECT_EQ(values(tiny, pack_codes(tiny.tensor(2), 4)), (Values{0x87654321}));
+  EXPECT_EQ(values(tiny, repeat(tiny.tensor(0), 0, 2)), (Values{3, 0, 3, 0, 4, 2, 4, 2}));
+}
+
 Error error_of(const TinyCheckpoint& tiny, const RecipePtr& recipe) {
   Evaluator evaluator({&tiny.checkpoint(), Rounding::metal, false});
   Bytes bytes(byte_size(*recipe));
@@ -131,7 +148,8 @@ TEST(Evaluator, NonfiniteValuesAreErrorsWithTheirPlace) {
                              {"b", DType::F32, {3}, numbers(DType::F32, {1, -1e5, 3})},
                              {"c", DType::F8_E4M3, {2}, bytes_of<uint8_t>({0x7e, 0xff})},
                              {"d", DType::F8_E8M0, {1}, bytes_of<uint8_t>({0xff})},
-                             {"e", DType::F32, {2}, numbers(DType::F32, {1, 0})}});
+                             {"e", DType::F32, {2}, numbers(DType::F32, {1, 0})},
+                             {"f", DType::F32, {2}, numbers(DType::F32, {3e38, 1})}});
   struct Row {
     RecipePtr recipe;
     const char* value;
@@ -142,6 +160,7 @@ TEST(Evaluator, NonfiniteValuesAreErrorsWithTheirPlace) {
       {*slice(tiny.tensor(0), 1, 2, 3), R"("a"[1, 2] is inf)"},
       {tiny.tensor(2), R"("c"[1] is nan)"},
       {tiny.tensor(3), R"("d"[0] is nan)"},
+      {*norm(tiny.tensor(5), 0), R"("norm(0) of f"[0] becomes infinite or NaN as F32)"},
       {cast(tiny.tensor(1), DType::F16), R"("b"[1] (-100000) becomes infinite or NaN as F16)"},
       {*arithmetic(Arithmetic::Op::divide, tiny.tensor(1), *slice(tiny.tensor(4), 0, 1, 2)),
        R"("quotient of [b, slice(1:2 on axis 0) of e]"[0] becomes infinite or NaN as F32)"},

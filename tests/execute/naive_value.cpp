@@ -1,6 +1,7 @@
 #include "naive_value.h"
 
-#include <stdexcept>
+#include <cmath>
+#include <cstring>
 
 #include "quantize/quantize.h"
 #include "tensor/cast.h"
@@ -31,7 +32,6 @@ double number_at(DType dtype, const Bytes& bytes, int64_t position) {
   return number;
 }
 
-// Operations without a plain computation here have literal tests only.
 struct Naive {
   const Recipe& recipe;
   const std::vector<TinyTensor>& tensors;
@@ -52,10 +52,6 @@ struct Naive {
     return out;
   }
 
-  template <typename Other>
-  Bytes operator()(const Other&) const {
-    throw std::logic_error("no plain computation");
-  }
   Bytes operator()(const FromSource& op) const { return tensors[op.tensor].bytes; }
   Bytes operator()(const Constant& op) const {
     return numbers(recipe.dtype, std::vector<double>(static_cast<size_t>(element_count(recipe.shape)), op.value));
@@ -163,6 +159,51 @@ struct Naive {
     quantize_rows(op.format, rounding, dense.dtype, inputs[0].data(), rows, columns,
                   reinterpret_cast<uint32_t*>(packed.data()), scales.data(), biases.data());
     return op.part == QuantizePart::Part::weight ? packed : op.part == QuantizePart::Part::scales ? scales : biases;
+  }
+  Bytes operator()(const Norm& op) const {
+    const Shape& shape = recipe.inputs[0]->shape;
+    const auto axis = static_cast<size_t>(op.axis);
+    Bytes out;
+    for (int64_t i = 0; i < element_count(recipe.shape); i++) {
+      Index index = index_of(i, recipe.shape);
+      float sum = 0;
+      for (index[axis] = 0; index[axis] < shape[axis]; index[axis]++) {
+        const auto value = static_cast<float>(number_at(DType::F32, inputs[0], position_of(index, shape)));
+        sum += value * value;
+      }
+      const Bytes element = bytes_of<float>({std::sqrt(sum)});
+      out.insert(out.end(), element.begin(), element.end());
+    }
+    return out;
+  }
+  Bytes operator()(const Exponent&) const {
+    Bytes out;
+    for (int64_t i = 0; i < element_count(recipe.shape); i++) out.push_back(static_cast<std::byte>(word_at(i) >> 23));
+    return out;
+  }
+  Bytes operator()(const UnpackCodes& op) const {
+    constexpr int awq_places[] = {0, 4, 1, 5, 2, 6, 3, 7};
+    const int a_word = 32 / op.bits;
+    Bytes out;
+    for (int64_t i = 0; i < element_count(recipe.shape); i++) {
+      const auto k = static_cast<int>(i % a_word);
+      const int place = op.awq ? awq_places[k] : k;
+      out.push_back(static_cast<std::byte>(word_at(i / a_word) >> (place * op.bits) & ((1u << op.bits) - 1)));
+    }
+    return out;
+  }
+  Bytes operator()(const PackCodes& op) const {
+    const int a_word = 32 / op.bits;
+    std::vector<uint32_t> words(static_cast<size_t>(element_count(recipe.shape)));
+    for (size_t i = 0; i < inputs[0].size(); i++)
+      words[i / static_cast<size_t>(a_word)] |= static_cast<uint32_t>(inputs[0][i])
+                                                << (static_cast<int>(i) % a_word * op.bits);
+    return bytes_of(words);
+  }
+  [[nodiscard]] uint32_t word_at(int64_t i) const {
+    uint32_t word = 0;
+    std::memcpy(&word, inputs[0].data() + i * 4, 4);
+    return word;
   }
 };
 

@@ -52,7 +52,7 @@ class RecipeMaker {
   RecipePtr grown(const RecipePtr& recipe) {
     const int rank = static_cast<int>(recipe->shape.size());
     Result<RecipePtr> next = recipe;
-    switch (pick(0, 9)) {
+    switch (pick(0, 11)) {
       case 0:
         next = rank ? random_slice(recipe) : recipe;
         break;
@@ -79,6 +79,12 @@ class RecipeMaker {
         break;
       case 8:
         next = random_quantized(recipe);
+        break;
+      case 9:
+        next = random_codes(recipe);
+        break;
+      case 10:
+        next = random_norm(recipe);
         break;
       default:
         next = random_dequantized();
@@ -140,6 +146,17 @@ class RecipeMaker {
     const auto scale = add_tensor(pick(0, 1) ? DType::F32 : DType::BF16, shape);
     return dequantize_blocks(recipe, scale, rows, columns, pick(0, 1) ? DType::BF16 : DType::F32);
   }
+  Result<RecipePtr> random_codes(const RecipePtr& recipe) {
+    const int bits = 1 << pick(1, 3);
+    if (recipe->dtype == DType::U8) return pack_codes(recipe, bits);
+    return unpack_codes(recipe, bits, bits == 4 && pick(0, 1));
+  }
+  Result<RecipePtr> random_norm(const RecipePtr& recipe) {
+    const auto wide = cast(recipe, DType::F32);
+    if (recipe->shape.empty() || pick(0, 1)) return exponent(wide);
+    const auto length = norm(wide, static_cast<int>(pick(0, static_cast<int64_t>(recipe->shape.size()) - 1)));
+    return pick(0, 1) ? length : arithmetic(Arithmetic::Op::divide, wide, *length);
+  }
   QuantFormat random_format() {
     switch (pick(0, 3)) {
       case 0:
@@ -199,7 +216,7 @@ TEST_P(RandomRecipe, AnyBoxHasTheBytesOfTheWhole) {
     Evaluator evaluator({&tiny.checkpoint(), Rounding::metal, true});
     for (int boxes = 0; boxes < 12; boxes++) {
       const Box box = boxes == 0 ? whole_box(recipe->shape) : random_box(maker, recipe->shape);
-      evaluator.set_buffer_limit(static_cast<size_t>(boxes < 2 ? 1 << 20 : maker.pick(1, 200)));
+      evaluator.start(static_cast<size_t>(boxes < 2 ? 1 << 20 : maker.pick(1, 200)));
       Bytes part(static_cast<size_t>(box.count()) * size_of(recipe->dtype));
       const auto status = evaluator.evaluate(*recipe, box, part.data());
       ASSERT_TRUE(status) << status.error().message();
