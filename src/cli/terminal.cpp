@@ -74,7 +74,7 @@ std::string duration_text(double seconds) {
 
 std::string count_text(uint64_t count) {
   std::string digits = fmt::format("{}", count);
-  for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+  for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, 1, ',');
   return digits;
 }
 

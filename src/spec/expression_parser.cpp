@@ -227,7 +227,9 @@ class Parser {
   Parsed power() {
     PIPPIN_TRY(ExpressionNodePtr base, postfix());
     if (!take("**")) return base;
+    if (++depth_ > max_depth) return error("too deeply nested");
     PIPPIN_TRY(ExpressionNodePtr exponent, unary());
+    --depth_;
     return make(Kind::binary, "**", {base, exponent});
   }
 

@@ -299,6 +299,7 @@ Result<ModuleTree> build_modules(const SpecScope& scope) {
 
 std::vector<std::string> module_constructors() {
   std::vector<std::string> result;
+  result.reserve(kinds.size());
   for (const auto& row : kinds) result.emplace_back(row.usage);
   return result;
 }

@@ -64,8 +64,8 @@ class Measurer {
   Result<TensorFidelity> measure(const Pair& pair, const std::atomic<bool>* cancelled) {
     Job job{pair.source, pair.format, {}, ""};
     const JobBlocks blocks = cut_job(job, source_checkpoint_, thread_bytes);
-    source_.set_buffer_limit(blocks.buffer_limit);
-    converted_.set_buffer_limit(blocks.buffer_limit);
+    source_.start(blocks.buffer_limit);
+    converted_.start(blocks.buffer_limit);
     Sums sums;
     for (int64_t block = 0; block < blocks.count; ++block) {
       if (cancelled != nullptr && cancelled->load()) {
