@@ -42,6 +42,16 @@ void add_common_flags(CLI::App& command, const std::shared_ptr<Common>& common) 
   command.add_flag("--quiet", common->quiet, "Print nothing but errors");
 }
 
+void sort_arch(const std::vector<std::string>& given, std::vector<std::filesystem::path>& files, std::string& name) {
+  std::error_code code;
+  for (const auto& one : given) {
+    if (std::filesystem::exists(one, code))
+      files.emplace_back(one);
+    else
+      name = one;
+  }
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"Converts model checkpoints to Apple MLX, exactly, fast and in bounded memory.", "pippin"};
   app.set_version_flag("--version", std::string("pippin ") + PIPPIN_VERSION);

@@ -1,6 +1,7 @@
 // The subcommands: each adds itself to the application and gives what runs it.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -29,5 +30,9 @@ Run add_completions(CLI::App& app, const std::shared_ptr<Common>& common);
 
 // Adds --json and --quiet.
 void add_common_flags(CLI::App& command, const std::shared_ptr<Common>& common);
+
+// --arch takes files and folders of specs, or the name of one: what exists on the disk goes to `files`, the last other
+// value to `name`.
+void sort_arch(const std::vector<std::string>& given, std::vector<std::filesystem::path>& files, std::string& name);
 
 }  // namespace pippin::cli

@@ -140,13 +140,7 @@ Status complete(ConvertArguments& a, const Common& common) {
   a.options.source = source;
   const std::string destination = a.destination.empty() ? a.mlx_path : a.destination;
   if (!destination.empty()) a.options.destination = destination;
-  std::error_code code;
-  for (const auto& one : a.arch) {
-    if (std::filesystem::exists(one, code))
-      a.options.arch.emplace_back(one);
-    else
-      a.options.arch_name = one;
-  }
+  sort_arch(a.arch, a.options.arch, a.options.arch_name);
   if (!a.memory.empty()) {
     PIPPIN_TRY(a.options.memory, memory_of(a.memory));
   }

@@ -104,13 +104,7 @@ void print_json(const VerifyReport& report) {
 Result<int> run_verify(Arguments& a, const Common& common) {
   a.options.source = a.source;
   a.options.converted = a.converted;
-  std::error_code code;
-  for (const auto& one : a.arch) {
-    if (std::filesystem::exists(one, code))
-      a.options.arch.emplace_back(one);
-    else
-      a.options.arch_name = one;
-  }
+  sort_arch(a.arch, a.options.arch, a.options.arch_name);
   ProgressLine progress(progress_style("auto", common.quiet || common.json), "verifying");
   a.options.cancelled = &stop_on_signals();
   a.options.progress = [&progress](uint64_t done, uint64_t total) { progress.show(done, total); };
