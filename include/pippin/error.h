@@ -24,6 +24,8 @@ enum class ErrorTag {
   io,           // any other failure of the operating system
   interrupted,  // stopped by a signal
   incomplete,   // what was written is not what was planned
+  network,      // a server cannot be reached, or gives answers that cannot be used
+  denied,       // a server wants a token, another token, or an agreement that was not given
 };
 
 // The tag's name, as it stands in messages and in --json ("bad_file").

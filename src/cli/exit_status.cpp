@@ -5,7 +5,7 @@
 namespace pippin::cli {
 namespace {
 
-constexpr std::array<ExitRow, 13> rows{{
+constexpr std::array<ExitRow, 15> rows{{
     {2, ErrorTag::usage, "wrong arguments"},
     {3, ErrorTag::not_found, "a file or folder is missing"},
     {4, ErrorTag::bad_file, "a file is corrupt"},
@@ -18,6 +18,8 @@ constexpr std::array<ExitRow, 13> rows{{
     {11, ErrorTag::no_space, "the disk is full"},
     {12, ErrorTag::io, "the operating system failed"},
     {13, ErrorTag::incomplete, "what was written is not what was planned"},
+    {14, ErrorTag::network, "the Hub cannot be reached or used"},
+    {15, ErrorTag::denied, "the Hub does not allow it"},
     {130, ErrorTag::interrupted, "interrupted; --resume goes on"},
 }};
 

@@ -30,6 +30,10 @@ std::string_view name_of(ErrorTag tag) {
       return "interrupted";
     case ErrorTag::incomplete:
       return "incomplete";
+    case ErrorTag::network:
+      return "network";
+    case ErrorTag::denied:
+      return "denied";
   }
   return "unknown";
 }
