@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "source/text_parts.h"
+
 namespace pippin {
 namespace {
 
@@ -14,17 +16,6 @@ Result<DType> conversion_dtype(const std::string& name) {
   return fail(ErrorTag::usage, "--dtype is float16, bfloat16 or float32", "--dtype " + name, "use one of the three");
 }
 
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts{""};
-  for (const char c : text) {
-    if (c == separator)
-      parts.emplace_back();
-    else
-      parts.back() += c;
-  }
-  return parts;
-}
-
 // "PATTERN=bits[,group[,mode]]"; what is left out has the mode's default.
 Result<ModuleOverride> override_of(const std::string& text) {
   const auto bad = [&text] {
@@ -33,7 +24,7 @@ Result<ModuleOverride> override_of(const std::string& text) {
   };
   const size_t equals = text.rfind('=');
   if (equals == std::string::npos || equals == 0) return bad();
-  const auto parts = split(text.substr(equals + 1), ',');
+  const auto parts = parts_of(text.substr(equals + 1), ",");
   if (parts.size() > 3) return bad();
   QuantFormat format;
   if (parts.size() == 3) {

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "source/text_parts.h"
+
 namespace pippin {
 namespace {
 
@@ -250,16 +252,7 @@ Computed in_order(const Arguments& a) {
 Computed split_text(const Arguments& a) {
   if (!a[0].is_string() || !a[1].is_string() || a[1].get_ref<const std::string&>().empty())
     return wrong("split needs strings");
-  const auto& text = a[0].get_ref<const std::string&>();
-  const auto& separator = a[1].get_ref<const std::string&>();
-  Value result = Value::array();
-  size_t begin = 0;
-  for (size_t at = text.find(separator); at != std::string::npos; at = text.find(separator, begin)) {
-    result.push_back(text.substr(begin, at - begin));
-    begin = at + separator.size();
-  }
-  result.push_back(text.substr(begin));
-  return result;
+  return Value(parts_of(a[0].get_ref<const std::string&>(), a[1].get_ref<const std::string&>()));
 }
 
 struct FunctionRow {

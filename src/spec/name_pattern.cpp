@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "source/text_parts.h"
+
 namespace pippin {
 namespace {
 
@@ -19,17 +21,6 @@ bool is_identifier(std::string_view text) {
     if (!fine) return false;
   }
   return true;
-}
-
-std::vector<std::string> split(std::string_view text, char separator) {
-  std::vector<std::string> parts;
-  size_t begin = 0;
-  for (size_t at = text.find(separator); at != std::string_view::npos; at = text.find(separator, begin)) {
-    parts.emplace_back(text.substr(begin, at - begin));
-    begin = at + 1;
-  }
-  parts.emplace_back(text.substr(begin));
-  return parts;
 }
 
 }  // namespace
@@ -69,7 +60,7 @@ Result<NamePattern> NamePattern::parse(std::string_view text, const std::string&
           part.type = Type::star;
         else {
           part.type = Type::alternatives;
-          part.alternatives = split(choice, '|');
+          part.alternatives = parts_of(choice, "|");
         }
       }
       pattern.parts_.push_back(std::move(part));
@@ -219,7 +210,7 @@ std::vector<std::string> expand_alternatives(std::string_view text) {
     const std::string_view inside = text.substr(open + 1, close - open - 1);
     if (inside.find('|') == std::string_view::npos || inside.find(':') != std::string_view::npos) continue;
     std::vector<std::string> result;
-    for (const auto& choice : split(inside, '|')) {
+    for (const auto& choice : parts_of(inside, "|")) {
       for (const auto& rest : expand_alternatives(text.substr(close + 1))) {
         result.push_back(std::string(text.substr(0, open)) + choice + rest);
       }
