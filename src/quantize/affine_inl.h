@@ -8,6 +8,7 @@
 
 #include "quantize/range_inl.h"
 #include "quantize/reference.h"
+#include "tensor/element.h"
 
 #if PIPPIN_HAS_LANES
 HWY_BEFORE_NAMESPACE();
@@ -139,16 +140,7 @@ void quantize_affine_from(const QuantizeJob& job) {
 
 template <Rounding R>
 void quantize_affine_with(const QuantizeJob& job) {
-  switch (job.dtype) {
-    case DType::F32:
-      return quantize_affine_from<R, DType::F32>(job);
-    case DType::F16:
-      return quantize_affine_from<R, DType::F16>(job);
-    case DType::BF16:
-      return quantize_affine_from<R, DType::BF16>(job);
-    default:
-      return;
-  }
+  for_dtype(job.dtype, [&job]<DType D>() { quantize_affine_from<R, D>(job); });
 }
 
 void quantize_affine(const QuantizeJob& job) {
@@ -211,16 +203,7 @@ void dequantize_affine_to(const DequantizeJob& job) {
 }
 
 void dequantize_affine(const DequantizeJob& job) {
-  switch (job.scale_dtype) {
-    case DType::F32:
-      return dequantize_affine_to<DType::F32>(job);
-    case DType::F16:
-      return dequantize_affine_to<DType::F16>(job);
-    case DType::BF16:
-      return dequantize_affine_to<DType::BF16>(job);
-    default:
-      return;
-  }
+  for_dtype(job.scale_dtype, [&job]<DType D>() { dequantize_affine_to<D>(job); });
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "quantize/range_inl.h"
 #include "quantize/reference.h"
+#include "tensor/element.h"
 
 #if PIPPIN_HAS_LANES
 HWY_BEFORE_NAMESPACE();
@@ -199,16 +200,7 @@ void quantize_floating_from(const QuantizeJob& job) {
 
 template <Rounding R>
 void quantize_floating_with(const QuantizeJob& job) {
-  switch (job.dtype) {
-    case DType::F32:
-      return quantize_floating_from<R, DType::F32>(job);
-    case DType::F16:
-      return quantize_floating_from<R, DType::F16>(job);
-    case DType::BF16:
-      return quantize_floating_from<R, DType::BF16>(job);
-    default:
-      return;
-  }
+  for_dtype(job.dtype, [&job]<DType D>() { quantize_floating_from<R, D>(job); });
 }
 
 void quantize_floating(const QuantizeJob& job) {
@@ -270,16 +262,7 @@ void dequantize_floating_to(const DequantizeJob& job) {
 }
 
 void dequantize_floating(const DequantizeJob& job) {
-  switch (job.out_dtype) {
-    case DType::F32:
-      return dequantize_floating_to<DType::F32>(job);
-    case DType::F16:
-      return dequantize_floating_to<DType::F16>(job);
-    case DType::BF16:
-      return dequantize_floating_to<DType::BF16>(job);
-    default:
-      return;
-  }
+  for_dtype(job.out_dtype, [&job]<DType D>() { dequantize_floating_to<D>(job); });
 }
 
 }  // namespace

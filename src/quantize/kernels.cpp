@@ -43,15 +43,8 @@ namespace pippin {
 
 std::span<const QuantizeKernels> quantize_kernels() {
   static const std::vector<QuantizeKernels> kernels = [] {
-    using Compiled = QuantizeKernels (*)();
-    const Compiled best_first[] = {HWY_CHOOSE_TARGET_LIST(kernels_for_quantize)};
-    std::vector<QuantizeKernels> found;
-    for (const Compiled compiled : best_first) {
-      if (compiled == nullptr || compiled().isa == nullptr) continue;
-      if ((hwy::SupportedTargets() & compiled().target) != 0) found.push_back(compiled());
-    }
-    found.push_back({"SCALAR", 0, reference_quantize, reference_dequantize});
-    return found;
+    QuantizeKernels (*const best_first[])() = {HWY_CHOOSE_TARGET_LIST(kernels_for_quantize)};
+    return runnable_kernels<QuantizeKernels>(best_first, {"SCALAR", 0, reference_quantize, reference_dequantize});
   }();
   return kernels;
 }

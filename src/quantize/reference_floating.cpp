@@ -175,29 +175,11 @@ void dequantize_groups(const DequantizeJob& job) {
 }  // namespace
 
 void reference_quantize_floating(const QuantizeJob& job) {
-  switch (job.dtype) {
-    case DType::F32:
-      return quantize_groups<DType::F32>(job);
-    case DType::F16:
-      return quantize_groups<DType::F16>(job);
-    case DType::BF16:
-      return quantize_groups<DType::BF16>(job);
-    default:
-      return;
-  }
+  for_dtype(job.dtype, [&job]<DType D>() { quantize_groups<D>(job); });
 }
 
 void reference_dequantize_floating(const DequantizeJob& job) {
-  switch (job.out_dtype) {
-    case DType::F32:
-      return dequantize_groups<DType::F32>(job);
-    case DType::F16:
-      return dequantize_groups<DType::F16>(job);
-    case DType::BF16:
-      return dequantize_groups<DType::BF16>(job);
-    default:
-      return;
-  }
+  for_dtype(job.out_dtype, [&job]<DType D>() { dequantize_groups<D>(job); });
 }
 
 }  // namespace pippin

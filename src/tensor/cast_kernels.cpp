@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "tensor/cast_reference.h"
+#include "tensor/isa.h"
 #include "tensor/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -117,15 +118,8 @@ namespace pippin {
 
 std::span<const CastKernels> cast_kernels() {
   static const std::vector<CastKernels> kernels = [] {
-    using Compiled = CastKernels (*)();
-    const Compiled best_first[] = {HWY_CHOOSE_TARGET_LIST(kernels_for_cast)};
-    std::vector<CastKernels> found;
-    for (const Compiled compiled : best_first) {
-      if (compiled == nullptr || compiled().isa == nullptr) continue;
-      if ((hwy::SupportedTargets() & compiled().target) != 0) found.push_back(compiled());
-    }
-    found.push_back({"SCALAR", 0, reference_cast, reference_count_nonfinite});
-    return found;
+    CastKernels (*const best_first[])() = {HWY_CHOOSE_TARGET_LIST(kernels_for_cast)};
+    return runnable_kernels<CastKernels>(best_first, {"SCALAR", 0, reference_cast, reference_count_nonfinite});
   }();
   return kernels;
 }

@@ -86,6 +86,14 @@ struct Element<DType::F8_E8M0> {
   static float load(uint8_t stored) { return e8m0_to_float(stored); }
 };
 
+// Calls call.operator()<D>() for a dtype D that MLX quantizes; does nothing for others.
+template <typename Call>
+void for_dtype(DType dtype, const Call& call) {
+  if (dtype == DType::F32) call.template operator()<DType::F32>();
+  if (dtype == DType::F16) call.template operator()<DType::F16>();
+  if (dtype == DType::BF16) call.template operator()<DType::BF16>();
+}
+
 // Reads or writes element `i` of an array that need not be aligned.
 template <typename T>
 T read_at(const void* base, int64_t i) {

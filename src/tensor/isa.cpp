@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "hwy/targets.h"
+
 namespace pippin {
 
 std::string_view forced_isa() {
@@ -11,6 +13,10 @@ std::string_view forced_isa() {
     return std::string(value == nullptr ? "" : value);
   }();
   return name;
+}
+
+int64_t supported_targets() {
+  return hwy::SupportedTargets();
 }
 
 }  // namespace pippin

@@ -4,8 +4,10 @@
 // names: AVX3 (AVX-512), AVX2, NEON. "SCALAR" is the reference, compiled without vector instructions.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace pippin {
 
@@ -20,6 +22,22 @@ const Kernels& chosen_kernels(std::span<const Kernels> best_first) {
     if (kernels.isa == forced_isa()) return kernels;
   }
   return best_first.front();
+}
+
+// Highway's bits of the instruction sets that this machine has.
+int64_t supported_targets();
+
+// Those of the compiled kernels that this machine can run, in their order, with the reference last. Kernels has members
+// `isa` and `target` (Highway's bit); a null function or a null isa says that a set was not compiled.
+template <typename Kernels>
+std::vector<Kernels> runnable_kernels(std::span<Kernels (*const)()> best_first, const Kernels& reference) {
+  std::vector<Kernels> found;
+  for (const auto compiled : best_first) {
+    if (compiled == nullptr || compiled().isa == nullptr) continue;
+    if ((supported_targets() & compiled().target) != 0) found.push_back(compiled());
+  }
+  found.push_back(reference);
+  return found;
 }
 
 }  // namespace pippin
