@@ -13,6 +13,7 @@
 #include "package/side_files.h"
 #include "plan/planner.h"
 #include "source/checkpoint.h"
+#include "verify/tied_heads.h"
 #include "verify/written.h"
 
 namespace pippin {
@@ -90,6 +91,8 @@ Result<ConvertReport> convert(const ConvertOptions& options, const ConvertHooks&
   PIPPIN_CHECK(folder.check_space(bytes));
   PIPPIN_CHECK(write_weights(prepared, options, hooks, folder.path(), report));
 
+  PIPPIN_TRY(const auto untied, differing_ties(prepared.plan, prepared.checkpoint, hooks.cancelled));
+  add_warnings(report, untied);
   const CardOptions card{folder.destination().filename().string(), options.source_name, options.command};
   PIPPIN_TRY(const PackageReport packaged,
              write_package(prepared.plan, prepared.checkpoint, side_files, folder.path(), card));

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -57,7 +58,10 @@ struct Plan {
   uint64_t source_bytes = 0;  // that will be read
   uint64_t output_bytes = 0;  // of all tensors
   uint64_t total_parameters = 0;
-  std::vector<std::string> dropped;   // source tensors that go nowhere
+  std::vector<std::string> dropped;  // source tensors that go nowhere
+  // Source tensors left out and the embeddings that stand for them, as indices into Checkpoint::tensors(): output heads
+  // that the config says are tied. Same dtype and shape; the bytes have not been looked at.
+  std::vector<std::pair<uint32_t, uint32_t>> assumed_ties;
   std::vector<std::string> warnings;  // for the user
 };
 

@@ -39,6 +39,7 @@ class Planner {
     if (request_.target == Target::mlx_lm) plan_.index_metadata["total_parameters"] = plan_.total_parameters;
     list_dropped();
     return std::move(plan_);
+    list_assumed_ties();
   }
 
  private:
@@ -245,6 +246,21 @@ class Planner {
         plan_.dropped.push_back(checkpoint_.tensors()[i].name);
     }
   }
+  void list_assumed_ties() {
+    for (const MlxModule& module : model_.tree.modules) {
+      const auto weight = model_.tensors.find(module.name_of("weight"));
+      if (module.kind != "embedding" || weight == model_.tensors.end()) continue;
+      const auto* source = std::get_if<FromSource>(&weight->second->op);
+      if (source == nullptr) continue;
+      const TensorInfo& kept = checkpoint_.tensors()[source->tensor];
+      for (const auto& name : plan_.dropped) {
+        const TensorInfo* left_out = checkpoint_.find(name);
+        if (left_out->dtype != kept.dtype || left_out->shape != kept.shape) continue;
+        plan_.assumed_ties.emplace_back(left_out - checkpoint_.tensors().data(), source->tensor);
+      }
+    }
+  }
+
 
   const Checkpoint& checkpoint_;
   const PlanRequest& request_;

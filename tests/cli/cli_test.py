@@ -27,6 +27,26 @@ def bytes_of(folder):
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.name != "README.md"}
 
 
+def place_of(folder, tensor):
+    """The file that holds a tensor, and where in it."""
+    for file in folder.glob("*.safetensors"):
+        content = file.read_bytes()
+        begin = 8 + int.from_bytes(content[:8], "little")
+        header = json.loads(content[8:begin])
+        if tensor in header:
+            return file, *(begin + offset for offset in header[tensor]["data_offsets"])
+    raise KeyError(tensor)
+
+
+def copy_tensor(folder, tensor, over):
+    file, begin, end = place_of(folder, tensor)
+    data = file.read_bytes()[begin:end]
+    file, begin, end = place_of(folder, over)
+    content = bytearray(file.read_bytes())
+    content[begin:end] = data
+    file.write_bytes(content)
+
+
 class CommandLine(unittest.TestCase):
     def setUp(self):
         self.folder = Path(tempfile.mkdtemp(prefix="pippin-cli-"))
@@ -96,6 +116,20 @@ class CommandLine(unittest.TestCase):
         (broken / "config.json").write_text('{"model_type": "lama"}')
         self.assertIn("mlx_lm/llama", pippin("convert", broken, self.out).stderr)
 
+    def test_unknown_model_of_a_known_shape_is_offered_not_taken(self):
+        unknown = self.folder / "unknown"
+        shutil.copytree(EXAMPLE, unknown)
+        config = json.loads((EXAMPLE / "config.json").read_text()) | {"model_type": "bible"}
+        (unknown / "config.json").write_text(json.dumps(config))
+        result = pippin("convert", unknown, self.out)
+        self.assertEqual((result.returncode, self.out.exists()), (7, False))
+        self.assertIn("looks like llama (all parameters match): use --arch llama", result.stderr)
+        self.assertEqual(pippin("convert", unknown, self.out, "--arch", "llama", "--quiet").returncode, 0)
+        self.assertEqual(json.loads((self.out / "config.json").read_text())["model_type"], "llama")
+
+        (unknown / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4}))
+        self.assertNotIn("looks like", pippin("convert", unknown, self.out).stderr)
+
     def test_missing_tensors_are_all_listed(self):
         short = self.folder / "short"
         shutil.copytree(EXAMPLE, short)
@@ -104,6 +138,17 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(error["tag"], "mismatch")
         self.assertEqual(len(error["details"]), 9)
         self.assertIn("missing model.layers.3.self_attn.q_proj.weight [256, 256]", error["details"])
+
+    def test_a_tied_head_that_differs_is_told(self):
+        tied = self.folder / "tied"
+        shutil.copytree(EXAMPLE, tied)
+        (tied / "config.json").write_text((EXAMPLE / "config.json").read_text().replace('"tie_word_embeddings": false', '"tie_word_embeddings": true'))
+        told = "lm_head.weight is left out, since by config.json the output head is tied to model.embed_tokens.weight"
+        self.assertIn(told, pippin("convert", tied, self.out).stderr)
+
+        copy_tensor(tied, "model.embed_tokens.weight", "lm_head.weight")
+        same = pippin("convert", tied, self.out, "--overwrite")
+        self.assertEqual((same.returncode, "left out, since" in same.stderr), (0, False))
 
     def test_destination_is_kept_without_overwrite(self):
         self.assertEqual(pippin("convert", EXAMPLE, self.out).returncode, 0)
