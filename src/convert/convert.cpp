@@ -29,12 +29,14 @@ struct Prepared {
 Result<Prepared> prepare(const ConvertOptions& options) {
   PIPPIN_TRY(SpecLibrary library, library_of(options.arch));
   PIPPIN_TRY(const nlohmann::ordered_json config, Checkpoint::read_config(options.source));
-  PIPPIN_TRY(const SpecChoice choice, choose_spec(library, config, options.target, options.arch_name));
+  PIPPIN_TRY(const SpecChoice choice,
+             choose_spec_of(options.source, library, config, options.target, options.arch_name));
   PIPPIN_TRY(const PlanRequest request, request_of(options, choice.target));
   const auto selection = choice.target == Target::mlx_lm ? FileSelection::mlx_lm : FileSelection::mlx_vlm;
   PIPPIN_TRY(Checkpoint checkpoint, Checkpoint::open(options.source, selection));
   PIPPIN_TRY(const SpecPtr spec, library.spec(choice.spec));
   PIPPIN_TRY(Plan plan, make_plan(checkpoint, library, spec, request));
+  if (!options.arch_name.empty()) take_model_type(*spec, plan);
   ConvertReport report = report_of(plan, checkpoint);
   report.target_reason = choice.reason;
   report.destination = options.destination;

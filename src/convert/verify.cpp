@@ -18,7 +18,7 @@ Result<VerifyReport> verify(const VerifyOptions& options) {
   PIPPIN_TRY(const Checkpoint converted, Checkpoint::open(options.converted, FileSelection::mlx_lm));
   const auto stamp = stamp_of(converted);
   const std::string target = options.target == "auto" && stamp ? stamp->target : options.target;
-  PIPPIN_TRY(const SpecChoice choice, choose_spec(library, config, target, options.arch_name));
+  PIPPIN_TRY(const SpecChoice choice, choose_spec_of(options.source, library, config, target, options.arch_name));
   PIPPIN_TRY(const Checkpoint source,
              Checkpoint::open(options.source,
                               choice.target == Target::mlx_lm ? FileSelection::mlx_lm : FileSelection::mlx_vlm));

@@ -140,6 +140,14 @@ Result<std::string> SpecLibrary::find(const std::string& folder, const std::stri
   return by_type;
 }
 
+std::string SpecLibrary::base(const std::string& name) const {
+  const auto text = texts_.find(name);
+  if (text == texts_.end()) return "";
+  const auto own = parse_toml(text->second, name + ".toml");
+  if (!own || !own->contains("extends") || !(*own)["extends"].is_string()) return "";
+  return resolve((*own)["extends"].get<std::string>(), name);
+}
+
 std::vector<std::string> SpecLibrary::names(const std::string& folder) const {
   std::vector<std::string> result;
   for (const auto& [name, text] : texts_) {

@@ -45,6 +45,8 @@ class SpecLibrary {
   // Names of all specs of a folder, sorted; fragments are no specs.
   [[nodiscard]] std::vector<std::string> names(const std::string& folder) const;
   [[nodiscard]] bool contains(const std::string& name) const { return texts_.contains(name); }
+  // The spec or fragment that this one extends; empty where there is none.
+  [[nodiscard]] std::string base(const std::string& name) const;
 
  private:
   // Resolves "llama" inside "mlx_lm/qwen3" to "mlx_lm/llama", or to "fragments/llama" where only that exists.
