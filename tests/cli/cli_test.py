@@ -130,20 +130,6 @@ class CommandLine(unittest.TestCase):
         (unknown / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4}))
         self.assertNotIn("looks like", pippin("convert", unknown, self.out).stderr)
 
-    def test_unknown_model_of_a_known_shape_is_offered_not_taken(self):
-        unknown = self.folder / "unknown"
-        shutil.copytree(EXAMPLE, unknown)
-        config = json.loads((EXAMPLE / "config.json").read_text()) | {"model_type": "bible"}
-        (unknown / "config.json").write_text(json.dumps(config))
-        result = pippin("convert", unknown, self.out)
-        self.assertEqual((result.returncode, self.out.exists()), (7, False))
-        self.assertIn("looks like llama (all parameters match): use --arch llama", result.stderr)
-        self.assertEqual(pippin("convert", unknown, self.out, "--arch", "llama", "--quiet").returncode, 0)
-        self.assertEqual(json.loads((self.out / "config.json").read_text())["model_type"], "llama")
-
-        (unknown / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4}))
-        self.assertNotIn("looks like", pippin("convert", unknown, self.out).stderr)
-
     def test_missing_tensors_are_all_listed(self):
         short = self.folder / "short"
         shutil.copytree(EXAMPLE, short)
