@@ -73,6 +73,7 @@ void leave_out_absent_parts(ModuleTree& tree, const TensorMap& tensors, std::vec
     }
     tree.modules = std::move(kept);
     tree.order = std::move(order);
+    std::erase_if(tree.paths_last_first, [&](const std::string& path) { return top(path) == part; });
   }
 }
 
