@@ -19,13 +19,13 @@ struct Opinion {
 };
 
 // NOLINTNEXTLINE(misc-no-recursion): one level an include
-Result<Opinion> spec_opinion(const SpecScope& scope, const std::string& path) {
+Result<Opinion> spec_opinion(const SpecScope& scope, const std::string& path, const Shape& weight) {
   for (const auto& rule : scope.spec().quantize) {
     if (rule.include) {
       const std::string prefix = rule.at.empty() ? "" : rule.at + ".";
       if (!path.starts_with(prefix)) continue;
       PIPPIN_TRY(const auto inner, scope.inner(*rule.include));
-      PIPPIN_TRY(Opinion opinion, spec_opinion(*inner, path.substr(prefix.size())));
+      PIPPIN_TRY(Opinion opinion, spec_opinion(*inner, path.substr(prefix.size()), weight));
       if (opinion.kind != Opinion::Kind::none) return opinion;
       continue;
     }
@@ -36,6 +36,7 @@ Result<Opinion> spec_opinion(const SpecScope& scope, const std::string& path) {
         Bindings bindings(&scope);
         for (const auto& [name, value] : *captures) bindings.set(name, value);
         bindings.set("path", path);
+        bindings.set("shape", weight);
         PIPPIN_TRY(const bool holds, rule.only_if->test(bindings));
         if (!holds) continue;
       }
@@ -200,7 +201,7 @@ class Chooser {
                                 : Opinion{Opinion::Kind::entry, entry, std::nullopt};
     } else {
       if (multimodal) return keep(index);
-      PIPPIN_TRY(opinion, spec_opinion(*model_.scope, path));
+      PIPPIN_TRY(opinion, spec_opinion(*model_.scope, path, shape));
       if (!divides && !opinion.fallback_group_size) return keep(index);
     }
     if (opinion.kind == Opinion::Kind::keep) return keep(index);
