@@ -1,5 +1,7 @@
 #include "execute/child_box.h"
 
+#include <algorithm>
+
 #include "execute/reshape_groups.h"
 
 namespace pippin {
@@ -12,8 +14,7 @@ void rescale_last(Box& box, int64_t from, int64_t to) {
   box.hi[last] = (box.hi[last] * from + to - 1) / to;
 }
 
-Box broadcast_box(const Recipe& recipe, const Box& box) {
-  const Shape& shape = recipe.inputs[1]->shape;
+Box broadcast_box(const Shape& shape, const Box& box) {
   const int lead = box.rank - static_cast<int>(shape.size());
   Box result;
   for (const int64_t dimension : shape) {
@@ -59,7 +60,7 @@ struct ChildBox {
     return result;
   }
   Box operator()(const Cast&) const { return box; }
-  Box operator()(const Arithmetic&) const { return input == 0 ? box : broadcast_box(recipe, box); }
+  Box operator()(const Arithmetic&) const { return input == 0 ? box : broadcast_box(recipe.inputs[1]->shape, box); }
   Box operator()(const DequantizeBlocks& op) const {
     if (input == 0) return box;
     Box result = box;
@@ -88,6 +89,14 @@ struct ChildBox {
     result.hi[op.axis] = recipe.inputs[0]->shape[static_cast<size_t>(op.axis)];
     return result;
   }
+  Box operator()(const MatrixProduct&) const {
+    Box result = box;
+    const int other = input == 0 ? 1 : 0;
+    result.lo[other] = 0;
+    result.hi[other] = recipe.inputs[input]->shape[static_cast<size_t>(other)];
+    return result;
+  }
+  Box operator()(const RotaryTable&) const { return box; }
   Box operator()(const Exponent&) const { return box; }
   Box operator()(const UnpackCodes& op) const {
     Box result = box;
@@ -97,6 +106,16 @@ struct ChildBox {
   Box operator()(const PackCodes& op) const {
     Box result = box;
     rescale_last(result, 32, op.bits);
+    return result;
+  }
+  Box operator()(const Function&) const { return box; }
+  Box operator()(const Broadcast&) const { return broadcast_box(recipe.inputs[0]->shape, box); }
+  Box operator()(const Take& op) const {
+    const auto [first, last] =
+        std::minmax_element(op.places->begin() + box.lo[op.axis], op.places->begin() + box.hi[op.axis]);
+    Box result = box;
+    result.lo[op.axis] = *first;
+    result.hi[op.axis] = *last + 1;
     return result;
   }
 };

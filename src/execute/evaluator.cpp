@@ -41,8 +41,7 @@ Status Evaluator::evaluate(const Recipe& recipe, const Box& box, std::byte* out)
 int buffer_depth(const Recipe& recipe) {
   int depth = 0;
   for (const auto& input : recipe.inputs) depth = std::max(depth, buffer_depth(*input));
-  const bool none = std::holds_alternative<FromSource>(recipe.op) || std::holds_alternative<Constant>(recipe.op);
-  return none ? 0 : depth + 1;
+  return recipe.inputs.empty() ? 0 : depth + 1;
 }
 
 }  // namespace pippin

@@ -146,4 +146,43 @@ Status Operation::operator()(const View&) const {
   return gather_columns(buffer.data(), row_bytes, skip);
 }
 
+Status Operation::operator()(const Broadcast&) const {
+  const Box from = child_box(recipe, 0, box);
+  if (is_matched_by(from, box)) return input(0, from, out);
+  const size_t buffer_bytes = static_cast<size_t>(from.count()) * element();
+  if (too_much(buffer_bytes)) return in_halves();
+  const Scratch::Lease buffer = evaluator.scratch_.take(buffer_bytes);
+  PIPPIN_CHECK(input(0, from, buffer.data()));
+  const Strides from_strides = dense_strides(from);
+  const Strides to_strides = dense_strides(box);
+  const int lead = box.rank - from.rank;
+  StridedCopy copy;
+  copy.element = element();
+  for (int k = 0; k < box.rank; k++) {
+    const bool repeated = k < lead || from.extent(k - lead) == 1;
+    copy.add_axis(box.extent(k), repeated ? 0 : from_strides[k - lead], to_strides[k]);
+  }
+  copy_strided(copy, buffer.data(), out);
+  return {};
+}
+
+Status Operation::operator()(const Take& op) const {
+  const Box from = child_box(recipe, 0, box);
+  const size_t buffer_bytes = static_cast<size_t>(from.count()) * element();
+  if (too_much(buffer_bytes)) return in_halves();
+  const Scratch::Lease buffer = evaluator.scratch_.take(buffer_bytes);
+  PIPPIN_CHECK(input(0, from, buffer.data()));
+  const int64_t run = run_bytes(op.axis);
+  const int64_t taken = box.extent(op.axis);
+  const int64_t outer = box.count() / box.count_from(op.axis);
+  const int64_t* places = op.places->data() + box.lo[op.axis];
+  std::byte* target = out;
+  for (int64_t o = 0; o < outer; o++) {
+    const std::byte* source = buffer.data() + o * from.extent(op.axis) * run;
+    for (int64_t k = 0; k < taken; k++, target += run)
+      std::memcpy(target, source + (places[k] - from.lo[op.axis]) * run, static_cast<size_t>(run));
+  }
+  return {};
+}
+
 }  // namespace pippin

@@ -15,7 +15,8 @@ inline size_t bytes_of(const Recipe& recipe, const Box& box) {
 }
 
 // Each call writes the box of its operation to out. In layout_operations.cpp what moves elements, in
-// value_operations.cpp what computes them, in packed_operations.cpp what concerns quantized ones.
+// value_operations.cpp and table_operations.cpp what computes them, in packed_operations.cpp what concerns quantized
+// ones.
 struct Operation {
   Evaluator& evaluator;
   const Recipe& recipe;
@@ -38,6 +39,11 @@ struct Operation {
   Status operator()(const Exponent&) const;
   Status operator()(const UnpackCodes& op) const;
   Status operator()(const PackCodes&) const;
+  Status operator()(const Function& op) const;
+  Status operator()(const MatrixProduct&) const;
+  Status operator()(const RotaryTable& op) const;
+  Status operator()(const Broadcast&) const;
+  Status operator()(const Take& op) const;
 
  private:
   [[nodiscard]] Status input(size_t number, const Box& part, std::byte* target) const {

@@ -6,6 +6,7 @@
 #include "execute/arithmetic.h"
 #include "execute/child_box.h"
 #include "execute/codes.h"
+#include "execute/functions.h"
 #include "execute/nonfinite.h"
 #include "execute/operation.h"
 #include "execute/strided_copy.h"
@@ -128,6 +129,14 @@ Status Operation::operator()(const Exponent&) const {
   PIPPIN_CHECK(input(0, box, buffer.data()));
   exponents(reinterpret_cast<const uint32_t*>(buffer.data()), box.count(), reinterpret_cast<uint8_t*>(out));
   return {};
+}
+
+Status Operation::operator()(const Function& op) const {
+  PIPPIN_CHECK(input(0, box, out));
+  const int64_t before =
+      evaluator.settings_.allow_nonfinite ? count_nonfinite_values(recipe.dtype, out, box.count()) : 0;
+  apply_function(op.kind, reinterpret_cast<float*>(out), box.count());
+  return check_result(before, nullptr);
 }
 
 }  // namespace pippin

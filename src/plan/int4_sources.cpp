@@ -15,38 +15,43 @@ constexpr int64_t most_inputs = int64_t{1} << 24;
 
 tl::unexpected<Error> refuse(const std::string& what) {
   return fail(ErrorTag::unsupported, "AWQ and GPTQ sources have 4 bits and consecutive groups", what,
-              "convert from the unquantized checkpoint, or one made without act-order (desc_act)");
+              "convert from the unquantized checkpoint");
 }
 
 class Repacker {
  public:
-  Repacker(TensorMap& tensors, const Checkpoint& checkpoint, int64_t group_size)
-      : tensors_(tensors), checkpoint_(checkpoint), group_size_(group_size) {}
+  Repacker(TensorMap& tensors, const Checkpoint& checkpoint, int group_size, bool keep_dense)
+      : tensors_(tensors),
+        checkpoint_(checkpoint),
+        format_{QuantMode::affine, bits, group_size},
+        keep_dense_(keep_dense) {}
 
   Status repack(const std::string& prefix) {
-    const RecipePtr words = take(prefix + "qweight");
-    const RecipePtr scales = take(prefix + "scales");
-    const RecipePtr zeros = take(prefix + "qzeros");
-    const RecipePtr groups = take(prefix + "g_idx");
+    const RecipePtr words = extract(prefix + "qweight");
+    const RecipePtr scales = extract(prefix + "scales");
+    const RecipePtr zeros = extract(prefix + "qzeros");
+    const RecipePtr groups = extract(prefix + "g_idx");
     if (!scales || words->shape.size() != 2 || scales->shape.size() != 2)
       return refuse(prefix + "qweight without scales of two dimensions");
     const int64_t outputs = scales->shape[1];
     const bool gptq = words->shape[1] == outputs;
+    dtype = scales->dtype;
     if (groups) {
-      PIPPIN_CHECK(check_groups(prefix, groups));
+      PIPPIN_TRY(std::vector<int64_t> order, group_of_inputs(prefix, groups));
+      if (!counts_groups(order)) return requantize(prefix, gptq, {words, scales, zeros}, std::move(order));
     }
     PIPPIN_TRY(tensors_[prefix + "weight"], gptq ? gptq_weight(words) : awq_weight(words));
     PIPPIN_TRY(const RecipePtr turned, transpose(scales, {1, 0}));
     PIPPIN_TRY(tensors_[prefix + "biases"], biases(zeros, turned, gptq));
     tensors_[prefix + "scales"] = turned;
-    dtype = scales->dtype;
     return {};
   }
 
   DType dtype = DType::F16;  // of the scales seen last
+  size_t reordered = 0;      // layers with act-order
 
  private:
-  RecipePtr take(const std::string& name) {
+  RecipePtr extract(const std::string& name) {
     const auto found = tensors_.find(name);
     if (found == tensors_.end()) return nullptr;
     RecipePtr tensor = found->second;
@@ -84,36 +89,83 @@ class Repacker {
     return cast(std::move(product), scales->dtype);
   }
 
-  // The group of each input must be its place divided by the group size.
-  Status check_groups(const std::string& prefix, const RecipePtr& groups) const {
+  Result<std::vector<int64_t>> group_of_inputs(const std::string& prefix, const RecipePtr& groups) const {
     const auto* source = std::get_if<FromSource>(&groups->op);
     const int64_t count = element_count(groups->shape);
-    if (source == nullptr || groups->dtype != DType::I32 || count > most_inputs || group_size_ <= 0)
+    if (source == nullptr || groups->dtype != DType::I32 || count > most_inputs)
       return refuse(prefix + "g_idx is no list of I32");
     std::vector<int32_t> indices(static_cast<size_t>(count));
     PIPPIN_CHECK(
         checkpoint_.read(checkpoint_.tensors()[source->tensor], 0, std::as_writable_bytes(std::span(indices))));
-    for (int64_t i = 0; i < count; ++i) {
-      if (indices[static_cast<size_t>(i)] != i / group_size_) {
-        return refuse(
-            fmt::format("{}g_idx puts input {} into group {} (act-order)", prefix, i, indices[static_cast<size_t>(i)]));
-      }
+    return std::vector<int64_t>(indices.begin(), indices.end());
+  }
+
+  [[nodiscard]] bool counts_groups(const std::vector<int64_t>& order) const {
+    for (size_t i = 0; i < order.size(); ++i) {
+      if (order[i] != static_cast<int64_t>(i) / format_.group_size) return false;
     }
+    return true;
+  }
+
+  struct Packed {
+    RecipePtr words, scales, zeros;
+  };
+
+  // Act-order: input i has the scale and zero point of group order[i]. (code - zero) * scale in float32, in the scales'
+  // dtype, then quantized by MLX's groups.
+  Status requantize(const std::string& prefix, bool gptq, const Packed& packed, std::vector<int64_t> order) {
+    const int64_t inputs = packed.words->shape[0] * codes_a_word;
+    if (!gptq || static_cast<int64_t>(order.size()) != inputs)
+      return refuse(fmt::format("{}g_idx has {} places for {} inputs", prefix, order.size(), inputs));
+    PIPPIN_TRY(const RecipePtr words, gptq_weight(packed.words));
+    PIPPIN_TRY(const RecipePtr codes, unpack_codes(words, bits, false));
+    PIPPIN_TRY(const RecipePtr scales, by_input(packed.scales, order));
+    PIPPIN_TRY(const RecipePtr zeros, by_input(packed.zeros, order, scales->shape));
+    using Op = Arithmetic::Op;
+    PIPPIN_TRY(const RecipePtr steps, arithmetic(Op::subtract, cast(codes, DType::F32), zeros));
+    PIPPIN_TRY(const RecipePtr wide, arithmetic(Op::multiply, steps, cast(scales, DType::F32)));
+    const RecipePtr dense = cast(wide, packed.scales->dtype);
+    ++reordered;
+    if (keep_dense_) {
+      tensors_[prefix + "weight"] = dense;
+      return {};
+    }
+    using Part = QuantizePart::Part;
+    PIPPIN_TRY(tensors_[prefix + "weight"], quantize_part(format_, dense, Part::weight));
+    PIPPIN_TRY(tensors_[prefix + "scales"], quantize_part(format_, dense, Part::scales));
+    PIPPIN_TRY(tensors_[prefix + "biases"], quantize_part(format_, dense, Part::biases));
     return {};
+  }
+
+  // [groups, out] as [out, in].
+  static Result<RecipePtr> by_input(const RecipePtr& values, const std::vector<int64_t>& order) {
+    PIPPIN_TRY(const RecipePtr turned, transpose(values, {1, 0}));
+    return pippin::take(turned, 1, order);
+  }
+
+  // The zero points in F32 for each input; 8 where there are none.
+  static Result<RecipePtr> by_input(const RecipePtr& zeros, const std::vector<int64_t>& order, const Shape& shape) {
+    if (!zeros) return constant(8, DType::F32, shape);
+    PIPPIN_TRY(const RecipePtr codes, unpack_codes(zeros, bits, false));
+    PIPPIN_TRY(const RecipePtr ordered, by_input(codes, order));
+    return arithmetic(Arithmetic::Op::add, cast(ordered, DType::F32), constant(1, DType::F32, {}));
   }
 
   TensorMap& tensors_;
   const Checkpoint& checkpoint_;
-  int64_t group_size_;
+  QuantFormat format_;
+  bool keep_dense_;
 };
 
 }  // namespace
 
-Result<Json> repack_int4(TensorMap& tensors, const Json& declared, const Checkpoint& checkpoint) {
+Result<Json> repack_int4(TensorMap& tensors, const Json& declared, const Checkpoint& checkpoint, bool keep_dense,
+                         std::vector<std::string>& warnings) {
   const Json width = declared.value("bits", Json(bits));
   if (width != bits) return refuse(fmt::format("config.json: quantization_config.bits is {}", width.dump()));
   const Json group_size = declared.value("group_size", Json(128));
-  if (!group_size.is_number_integer() || group_size.get<int64_t>() <= 0) {
+  constexpr int64_t most = 1 << 20;
+  if (!group_size.is_number_integer() || group_size.get<int64_t>() <= 0 || group_size.get<int64_t>() > most) {
     return refuse(fmt::format("config.json: quantization_config.group_size is {}", group_size.dump()));
   }
   const std::string suffix = ".qweight";
@@ -121,9 +173,14 @@ Result<Json> repack_int4(TensorMap& tensors, const Json& declared, const Checkpo
   for (const auto& [name, tensor] : tensors) {
     if (name.ends_with(suffix)) prefixes.push_back(name.substr(0, name.size() - suffix.size() + 1));
   }
-  Repacker repacker(tensors, checkpoint, group_size.get<int64_t>());
+  Repacker repacker(tensors, checkpoint, group_size.get<int>(), keep_dense);
   for (const auto& prefix : prefixes) {
     PIPPIN_CHECK(repacker.repack(prefix));
+  }
+  if (repacker.reordered > 0) {
+    warnings.push_back(fmt::format("{} GPTQ layers have act-order (desc_act), which MLX's layout cannot hold: {}",
+                                   repacker.reordered,
+                                   keep_dense ? "they were made dense" : "they were made dense and quantized again"));
   }
   for (auto& [name, tensor] : tensors) {
     if (!prefixes.empty() && is_floating(tensor->dtype)) tensor = cast(tensor, repacker.dtype);

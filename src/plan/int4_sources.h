@@ -1,5 +1,8 @@
-// AWQ and GPTQ checkpoints: 4-bit codes in other orders, repacked into MLX's layout without loss.
+// AWQ and GPTQ checkpoints: 4-bit codes in other orders, repacked into MLX's layout.
 #pragma once
+
+#include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -13,9 +16,11 @@ namespace pippin {
 // the scales' dtype, as with mlx-lm. Gives the MLX quantization. By the shapes:
 //   AWQ   qweight [in, out / 8], codes across the outputs in AWQ's order; scales [groups, out]
 //   GPTQ  qweight [in / 8, out], codes down the inputs; zero points are stored less one
-// A g_idx that only counts groups is checked and dropped; an act-order one, and widths but 4 bits, are refused.
-// g_idx is the one tensor whose bytes a plan looks at.
+// A g_idx that only counts groups is dropped: repacking is exact. One of act-order, which MLX's layout has no place
+// for, makes the layer dense; it is quantized again with the same bits and group size, and a warning says so, or stays
+// dense with keep_dense. Widths but 4 bits are refused. g_idx is the one tensor whose bytes a plan looks at.
 Result<nlohmann::ordered_json> repack_int4(TensorMap& tensors, const nlohmann::ordered_json& declared,
-                                           const Checkpoint& checkpoint);
+                                           const Checkpoint& checkpoint, bool keep_dense,
+                                           std::vector<std::string>& warnings);
 
 }  // namespace pippin

@@ -87,6 +87,10 @@ Result<LoadedModel> load_model(const Checkpoint& checkpoint, const SpecLibrary& 
                 "see docs/architectures.md for what is supported");
   }
   model.config = loader_config(checkpoint, request.target);
+  for (const auto& [key, file] : spec->config_files) {
+    if (model.config.contains(key)) continue;
+    PIPPIN_TRY(model.config[key], checkpoint.read_part(file));
+  }
   model.tensors = source_tensors(checkpoint, model.warnings);
   PIPPIN_TRY(model.scope, SpecScope::make(library, spec, config_value(model.config)));
   model.scope->look_at(&model.tensors, "");
@@ -94,7 +98,8 @@ Result<LoadedModel> load_model(const Checkpoint& checkpoint, const SpecLibrary& 
   const Json declared = source_quantization(model.config);
   PIPPIN_CHECK(check_known(declared, model.config));
   if (request.target == Target::mlx_vlm) {
-    PIPPIN_TRY(model.quantization, unpack_before_rules(model.tensors, model.config, declared));
+    PIPPIN_TRY(model.quantization,
+               unpack_before_rules(model.tensors, model.config, declared, checkpoint.hf_quant_config()));
   }
   if (already_converted(checkpoint, request.target)) {
     model.warnings.push_back(
@@ -103,13 +108,17 @@ Result<LoadedModel> load_model(const Checkpoint& checkpoint, const SpecLibrary& 
     PIPPIN_CHECK(apply_weight_rules(*model.scope, model.tensors));
   }
   if (request.target == Target::mlx_lm) {
-    PIPPIN_TRY(model.quantization, unpack_after_rules(model.tensors, model.config, checkpoint));
-    PIPPIN_CHECK(edit_config(model.config, *model.scope));
+    PIPPIN_TRY(model.quantization,
+               unpack_after_rules(model.tensors, model.config, checkpoint, request, model.warnings));
   }
+  PIPPIN_CHECK(edit_config(model.config, *model.scope));
   PIPPIN_TRY(model.tree, build_modules(*model.scope));
   if (request.target == Target::mlx_lm) make_ternary(model.tree, model.config);
-  if (request.target == Target::mlx_vlm) add_global_scales(model.tree, model.tensors);
+  add_global_scales(model.tree, model.tensors, request.target);
   if (request.target == Target::mlx_vlm) leave_out_absent_parts(model.tree, model.tensors, model.warnings);
+  if (!model.config.contains("quantization") || model.config["quantization"].is_null()) {
+    PIPPIN_CHECK(add_packed_rules(*spec, model.tree, model.tensors, model.quantization));
+  }
   for (const auto& module : model.tree.modules) {
     PIPPIN_TRY(auto format, packed_format(module, model.tensors, model.quantization, request.target));
     model.packed.push_back(format);

@@ -117,6 +117,31 @@ Result<std::optional<QuantFormat>> packed_format(const MlxModule& module, const 
   return std::optional(format);
 }
 
+Status add_packed_rules(const Spec& spec, const ModuleTree& tree, const TensorMap& tensors, Json& quantization) {
+  for (const auto& module : tree.modules) {
+    const Shape* dense = dense_weight(module);
+    const auto weight = tensors.find(module.name_of("weight"));
+    const auto scales = tensors.find(module.name_of("scales"));
+    const bool packed = weight != tensors.end() && scales != tensors.end();
+    if (!module.quantizable || !packed || dense == nullptr || dense->empty()) continue;
+    for (const auto& rule : spec.packed) {
+      const bool named = std::any_of(rule.modules.begin(), rule.modules.end(),
+                                     [&module](const NamePattern& one) { return one.match(module.path).has_value(); });
+      if (!named) continue;
+      PIPPIN_TRY(const QuantFormat format, format_of(rule.format, spec.name + ".toml, packed"));
+      const PackedShapes shapes = packed_shapes(*dense, format);
+      if (shapes.weight != weight->second->shape || shapes.scales != scales->second->shape) continue;
+      const Result<QuantFormat> global = quantization.is_null() ? format : format_of(quantization, "quantization");
+      if (quantization.is_null())
+        quantization = entry_of(format);
+      else if (!global || !(*global == format))
+        quantization[module.path] = entry_of(format);
+      break;
+    }
+  }
+  return {};
+}
+
 PackedShapes packed_shapes(const Shape& dense, const QuantFormat& format) {
   PackedShapes shapes{dense, dense};
   const PackedRow row = packed_row(format, dense.back());

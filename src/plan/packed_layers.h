@@ -10,6 +10,7 @@
 #include "plan/request.h"
 #include "quantize/mode.h"
 #include "spec/module_tree.h"
+#include "spec/spec.h"
 #include "spec/tensor_map.h"
 
 namespace pippin {
@@ -20,6 +21,11 @@ Result<QuantFormat> format_of(const nlohmann::ordered_json& entry, const std::st
 
 // The entry of a format: {"group_size", "bits", "mode"}.
 nlohmann::ordered_json entry_of(const QuantFormat& format);
+
+// Adds what the spec says of packed layers to `quantization`, where that (from the loader; may be null) says something
+// else: an entry for each module that has scales and whose shapes fit the rule.
+Status add_packed_rules(const Spec& spec, const ModuleTree& tree, const TensorMap& tensors,
+                        nlohmann::ordered_json& quantization);
 
 // How the loader of the target would take the module, given the config's `quantization`: by the module's own entry, or
 // by the scales that are there (mlx-lm infers the format from the shapes, mlx-vlm takes the global one).

@@ -18,6 +18,9 @@ using Json = nlohmann::ordered_json;
 constexpr QuantFormat nvfp4{QuantMode::nvfp4, 4, 16};
 constexpr QuantFormat mxfp8{QuantMode::mxfp8, 8, 32};
 
+constexpr std::string_view lm_global_scale = "global_scale";
+constexpr std::array<std::string_view, 3> global_scales{"weight_global_scale", "weight_scale_2", lm_global_scale};
+
 // Activation, cache and shape figures that no MLX module holds.
 constexpr std::array<std::string_view, 7> without_use{".weight_shape", ".weight_zero_point", ".input_global_scale",
                                                       ".input_scale",  ".k_scale",           ".v_scale",
@@ -170,14 +173,21 @@ Result<Json> requantize_fp8_blocks(TensorMap& tensors) {
   return entry_of(mxfp8);
 }
 
-void add_global_scales(ModuleTree& tree, const TensorMap& tensors) {
+bool is_global_scale(std::string_view parameter) {
+  return std::find(global_scales.begin(), global_scales.end(), parameter) != global_scales.end();
+}
+
+void add_global_scales(ModuleTree& tree, const TensorMap& tensors, Target target) {
   std::set<size_t> touched;
   for (size_t index = 0; index < tree.modules.size(); ++index) {
     MlxModule& module = tree.modules[index];
-    for (const char* name : {"weight_global_scale", "weight_scale_2"}) {
-      const auto scale = tensors.find(module.name_of(name));
-      if (!module.quantizable || scale == tensors.end()) continue;
-      module.parameters.push_back({name, scale->second->shape});
+    for (const std::string_view name : global_scales) {
+      const bool of_experts = name == lm_global_scale;
+      const bool known = of_experts == (target == Target::mlx_lm) && (!of_experts || module.kind == "switch_linear");
+      const auto scale = tensors.find(module.name_of(std::string(name)));
+      if (!module.quantizable || !known || scale == tensors.end()) continue;
+      module.parameters.push_back(
+          {std::string(name), of_experts ? Shape{module.parameters[0].shape[0]} : scale->second->shape});
       touched.insert(index);
     }
   }

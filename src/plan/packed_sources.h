@@ -1,9 +1,12 @@
 // Packed checkpoints as mlx-vlm's loader takes them, before the weight rules: compressed-tensors, ModelOpt, block fp8.
 #pragma once
 
+#include <string_view>
+
 #include <nlohmann/json.hpp>
 
 #include "pippin/error.h"
+#include "plan/request.h"
 #include "spec/module_tree.h"
 #include "spec/tensor_map.h"
 
@@ -20,8 +23,9 @@ Result<nlohmann::ordered_json> unpack_modelopt(TensorMap& tensors);
 // fp8 weights with weight_scale_inv for blocks of 128 x 128, quantized anew as mxfp8.
 Result<nlohmann::ordered_json> requantize_fp8_blocks(TensorMap& tensors);
 
-// nvfp4 layers may have a scale for the whole tensor, which becomes a parameter of the module: weight_global_scale
-// (divides) or weight_scale_2 (multiplies).
-void add_global_scales(ModuleTree& tree, const TensorMap& tensors);
+// nvfp4 layers may have a scale for the whole tensor, or for each expert, which becomes a parameter of the module. In
+// mlx-vlm: weight_global_scale (divides) or weight_scale_2 (multiplies); in mlx-lm global_scale, of experts only.
+void add_global_scales(ModuleTree& tree, const TensorMap& tensors, Target target);
+bool is_global_scale(std::string_view parameter);
 
 }  // namespace pippin

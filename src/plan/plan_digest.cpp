@@ -60,6 +60,17 @@ struct AddOperation {
   void operator()(const Exponent&) const {}
   void operator()(const UnpackCodes& op) const { digest.add(Shape{op.bits, op.awq ? 1 : 0}); }
   void operator()(const PackCodes& op) const { digest.add(static_cast<uint64_t>(op.bits)); }
+  void operator()(const Function& op) const { digest.add(static_cast<uint64_t>(op.kind)); }
+  void operator()(const MatrixProduct&) const {}
+  void operator()(const RotaryTable& op) const {
+    digest.add(static_cast<uint64_t>(op.kind));
+    digest.add(std::bit_cast<uint64_t>(op.base));
+  }
+  void operator()(const Broadcast&) const {}
+  void operator()(const Take& op) const {
+    digest.add(static_cast<uint64_t>(op.axis));
+    digest.add(Shape(op.places->begin(), op.places->end()));
+  }
 };
 
 // Recipes share parts; each is digested once.

@@ -9,6 +9,7 @@
 
 #include "plan/loaded_model.h"
 #include "plan/packed_layers.h"
+#include "plan/packed_sources.h"
 #include "plan/precision.h"
 #include "plan/shard_layout.h"
 #include "plan/strict_check.h"
@@ -38,8 +39,8 @@ class Planner {
     plan_.index_metadata = {{"total_size", plan_.output_bytes}};
     if (request_.target == Target::mlx_lm) plan_.index_metadata["total_parameters"] = plan_.total_parameters;
     list_dropped();
-    return std::move(plan_);
     list_assumed_ties();
+    return std::move(plan_);
   }
 
  private:
@@ -84,9 +85,7 @@ class Planner {
     const ModulePrecision& precision = precision_.modules[index];
     const std::string& name = module.parameters[parameter].name;
     const bool weight = name == "weight";
-    const bool folded =
-        precision.treatment != Treatment::keep && (name == "weight_global_scale" || name == "weight_scale_2");
-    if (folded) return {};
+    if (precision.treatment != Treatment::keep && is_global_scale(name)) return {};  // multiplied in
     if (!weight || precision.treatment == Treatment::keep) {
       for (const auto& one : stored_parameters(module, parameter, model_.packed[index])) {
         add_value(one.name, stored(one.name), model_.packed[index] && weight ? "packed as it is" : "");
@@ -197,7 +196,7 @@ class Planner {
     for (const auto& [index, parameter] : model_.tree.order) {
       const MlxModule& module = model_.tree.modules[index];
       const MlxParameter& one = module.parameters[parameter];
-      if (!module.leaf || !counted(module.name_of(one.name))) continue;
+      if (!module.leaf || is_global_scale(one.name) || !counted(module.name_of(one.name))) continue;
       const bool becomes_dense = precision_.modules[index].treatment == Treatment::dequantize;
       const auto& packed = model_.packed[index];
       auto count = static_cast<uint64_t>(element_count(one.shape));
@@ -220,9 +219,9 @@ class Planner {
     }
     const bool still_packed =
         std::any_of(model_.packed.begin(), model_.packed.end(), [](const auto& one) { return one.has_value(); });
-    if (!config.contains("quantization") && still_packed && !request_.dequantize)
-      config["quantization"] = model_.quantization;
-    if (config.contains("quantization")) config["quantization_config"] = config["quantization"];
+    const bool unsaid = !config.contains("quantization") && still_packed && !request_.dequantize;
+    if (unsaid) config["quantization"] = model_.quantization;
+    if (config.contains("quantization") && (lm || unsaid)) config["quantization_config"] = config["quantization"];
     std::map<std::string, Json> sorted;
     for (const auto& [key, value] : config.items()) sorted.emplace(key, value);
     Json result = Json::object();
@@ -246,6 +245,7 @@ class Planner {
         plan_.dropped.push_back(checkpoint_.tensors()[i].name);
     }
   }
+
   void list_assumed_ties() {
     for (const MlxModule& module : model_.tree.modules) {
       const auto weight = model_.tensors.find(module.name_of("weight"));
@@ -260,7 +260,6 @@ class Planner {
       }
     }
   }
-
 
   const Checkpoint& checkpoint_;
   const PlanRequest& request_;

@@ -96,7 +96,8 @@ void make_ternary(ModuleTree& tree, const Json& config) {
   tree.order = std::move(order);
 }
 
-Result<Json> unpack_after_rules(TensorMap& tensors, Json& config, const Checkpoint& checkpoint) {
+Result<Json> unpack_after_rules(TensorMap& tensors, Json& config, const Checkpoint& checkpoint,
+                                const PlanRequest& request, std::vector<std::string>& warnings) {
   if (config.contains("quantization") && !config["quantization"].is_null()) return config["quantization"];
   const Json declared = config.value("quantization_config", Json(nullptr));
   if (!declared.is_object() || declared.empty()) return Json(nullptr);
@@ -112,7 +113,8 @@ Result<Json> unpack_after_rules(TensorMap& tensors, Json& config, const Checkpoi
   } else if (method == "modelopt" || declared.contains("quantization")) {
     PIPPIN_TRY(quantization, modelopt(declared));
   } else if (method == "awq" || method == "gptq") {
-    PIPPIN_TRY(quantization, repack_int4(tensors, declared, checkpoint));
+    const bool keep_dense = request.dequantize || (request.quantize && request.requantize);
+    PIPPIN_TRY(quantization, repack_int4(tensors, declared, checkpoint, keep_dense, warnings));
   }
   if (quantization.is_null()) return quantization;
   config["quantization"] = quantization;
@@ -120,8 +122,12 @@ Result<Json> unpack_after_rules(TensorMap& tensors, Json& config, const Checkpoi
   return quantization;
 }
 
-Result<Json> unpack_before_rules(TensorMap& tensors, const Json& config, const Json& declared) {
+Result<Json> unpack_before_rules(TensorMap& tensors, const Json& config, Json declared, const Json& hf_quant_config) {
   if (config.contains("quantization") && !config["quantization"].is_null()) return config["quantization"];
+  if (declared.is_null() && hf_quant_config.is_object() && hf_quant_config.contains("quantization")) {
+    declared = hf_quant_config["quantization"];
+    if (declared.is_object()) declared["quant_method"] = "modelopt";
+  }
   if (!declared.is_object() || declared.empty()) return Json(nullptr);
   const std::string method = text(declared, "quant_method");
   const std::string algorithm = text(declared, "quant_algo");
@@ -130,7 +136,10 @@ Result<Json> unpack_before_rules(TensorMap& tensors, const Json& config, const J
     if (text(declared, "format") == "mxfp4-pack-quantized") return entry_of(mxfp4);
     return unpack_compressed_tensors(tensors, declared);
   }
-  const bool modelopt_algorithm = algorithm == "NVFP4" || algorithm == "W4A16_NVFP4" || algorithm == "MIXED_PRECISION";
+  static constexpr std::array<std::string_view, 4> unpacked{"NVFP4", "W4A16_NVFP4", "MIXED_PRECISION", "FP8"};
+  const bool modelopt_algorithm = std::find(unpacked.begin(), unpacked.end(), algorithm) != unpacked.end();
+  // The model's rules bring the weights into shape.
+  if (method.starts_with("modelopt") && algorithm == "MXFP8") return entry_of(mxfp8);
   if (method.starts_with("modelopt") && modelopt_algorithm) {
     PIPPIN_TRY(Json quantization, unpack_modelopt(tensors));
     // Exports with names of their own are brought into shape by the model's rules.

@@ -38,6 +38,8 @@ struct OperationText {
         return "product";
       case Arithmetic::Op::divide:
         return "quotient";
+      case Arithmetic::Op::maximum:
+        return "maximum";
     }
     return "arithmetic";
   }
@@ -59,6 +61,18 @@ struct OperationText {
     return fmt::format("unpack({} bits{})", op.bits, op.awq ? ", AWQ order" : "");
   }
   std::string operator()(const PackCodes& op) const { return fmt::format("pack({} bits)", op.bits); }
+  std::string operator()(const Function& op) const {
+    return op.kind == Function::Kind::sigmoid ? "sigmoid" : "square root";
+  }
+  std::string operator()(const MatrixProduct&) const { return "matrix product"; }
+  std::string operator()(const RotaryTable& op) const {
+    return fmt::format("rotary {} table{}", op.kind == RotaryTable::Kind::cosine ? "cosine" : "sine",
+                       to_string(recipe.shape));
+  }
+  std::string operator()(const Broadcast&) const { return "broadcast" + to_string(recipe.shape); }
+  std::string operator()(const Take& op) const {
+    return fmt::format("take({} places on axis {})", op.places->size(), op.axis);
+  }
 };
 
 constexpr size_t listed_inputs = 4;  // of a stack of hundreds of experts, the first and the last tell enough

@@ -254,14 +254,67 @@ Result<RecipePtr> norm(RecipePtr input, int axis) {
 }
 
 Result<RecipePtr> repeat(const RecipePtr& input, int axis, int64_t times) {
-  constexpr int64_t most = 4096;
-  if (axis < 0 || axis >= rank_of(input) || times < 1 || times > most)
+  const bool on_axis = axis >= 0 && axis < rank_of(input);
+  Shape shape = input->shape;
+  const bool fits = on_axis && times >= 1 &&
+                    !__builtin_mul_overflow(shape[static_cast<size_t>(axis)], times, &shape[static_cast<size_t>(axis)]);
+  if (!fits || !checked_element_count(shape))
     return misfit("a repeat names an axis and a number",
                   fmt::format("{} {} times along axis {}", text_of(*input), times, axis));
-  PIPPIN_TRY(RecipePtr stacked, stack(std::vector<RecipePtr>(static_cast<size_t>(times), input), axis + 1));
+  Shape apart = input->shape;
+  apart.insert(apart.begin() + axis + 1, 1);
+  PIPPIN_TRY(RecipePtr one, reshape(input, apart));
+  apart[static_cast<size_t>(axis) + 1] = times;
+  PIPPIN_TRY(RecipePtr many, broadcast(std::move(one), std::move(apart)));
+  return reshape(std::move(many), std::move(shape));
+}
+
+Result<RecipePtr> matrix_product(RecipePtr x, RecipePtr y) {
+  if (x->dtype != y->dtype || !is_float_of_matrices(x->dtype) || rank_of(x) != 2 || rank_of(y) != 2 ||
+      x->shape[1] != y->shape[0] || !checked_element_count({x->shape[0], y->shape[1]}))
+    return misfit("a product is taken of two F32, F16 or BF16 matrices that fit each other",
+                  fmt::format("{} times {}", text_of(*x), text_of(*y)));
+  const DType dtype = x->dtype;
+  Shape shape{x->shape[0], y->shape[1]};
+  return make(MatrixProduct{}, dtype, std::move(shape), {std::move(x), std::move(y)});
+}
+
+Result<RecipePtr> rotary_table(RotaryTable::Kind kind, double base, int64_t dims, int64_t positions) {
+  constexpr int64_t most = int64_t{1} << 24;  // positions that a float32 counts
+  if (dims < 2 || dims % 2 != 0 || dims > most || positions < 1 || positions > most || !(base > 0))
+    return misfit("a rotary table has an even number of dimensions, positions and a base over 0",
+                  fmt::format("{} dimensions, {} positions, base {}", dims, positions, base));
+  return make(RotaryTable{kind, base}, DType::F32, {positions, dims / 2}, {});
+}
+
+Result<RecipePtr> function(Function::Kind kind, RecipePtr input) {
+  if (input->dtype != DType::F32) return misfit("a function is taken of F32", text_of(*input));
   Shape shape = input->shape;
-  shape[static_cast<size_t>(axis)] *= times;
-  return reshape(std::move(stacked), std::move(shape));
+  return make(Function{kind}, DType::F32, std::move(shape), {std::move(input)});
+}
+
+Result<RecipePtr> broadcast(RecipePtr input, Shape shape) {
+  if (shape == input->shape) return input;
+  if (!broadcasts_to(input->shape, shape) || !checked_element_count(shape))
+    return misfit("only dimensions of 1 are broadcast", fmt::format("{} to {}", text_of(*input), to_string(shape)));
+  const DType dtype = input->dtype;
+  return make(Broadcast{}, dtype, std::move(shape), {std::move(input)});
+}
+
+Result<RecipePtr> take(RecipePtr input, int axis, std::vector<int64_t> places) {
+  const bool on_axis = axis >= 0 && axis < rank_of(input);
+  const int64_t dimension = on_axis ? input->shape[static_cast<size_t>(axis)] : 0;
+  const auto outside =
+      std::find_if(places.begin(), places.end(), [dimension](int64_t k) { return k < 0 || k >= dimension; });
+  if (!on_axis || outside != places.end())
+    return misfit("what is taken lies inside the axis",
+                  fmt::format("{} of axis {} of {}", on_axis ? *outside : 0, axis, text_of(*input)));
+  Shape shape = input->shape;
+  shape[static_cast<size_t>(axis)] = static_cast<int64_t>(places.size());
+  if (!checked_element_count(shape)) return misfit("a tensor has less than 2^63 elements", to_string(shape));
+  const DType dtype = input->dtype;
+  return make(Take{axis, std::make_shared<const std::vector<int64_t>>(std::move(places))}, dtype, std::move(shape),
+              {std::move(input)});
 }
 
 Result<RecipePtr> exponent(RecipePtr input) {

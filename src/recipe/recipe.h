@@ -34,14 +34,23 @@ struct Concat {
 };  // all inputs joined along axis
 struct Transpose {
   std::vector<int> permutation;
-};                  // out dimension k is in dimension permutation[k]
-struct Reshape {};  // the same elements in row-major order
-struct View {};     // the same bytes as another dtype; the last dimension rescales
-struct Cast {};     // astype
+};                    // out dimension k is in dimension permutation[k]
+struct Reshape {};    // the same elements in row-major order
+struct Broadcast {};  // NumPy's: dimensions of 1, and those that are missing in front, repeat
+struct Take {
+  int axis;
+  std::shared_ptr<const std::vector<int64_t>> places;
+};               // out index k along the axis is in index places[k]
+struct View {};  // the same bytes as another dtype; the last dimension rescales
+struct Cast {};  // astype
 // Elementwise x op y with NumPy broadcasting of y to x's shape. Both have the result's dtype. F16 and BF16 are computed
 // in float32 and rounded once, as MLX does.
 struct Arithmetic {
-  enum class Op : uint8_t { add, subtract, multiply, divide } op;
+  enum class Op : uint8_t { add, subtract, multiply, divide, maximum } op;
+};
+// A function of each element, in F32. The sigmoid is MLX's CPU backend's to the bit, on every platform.
+struct Function {
+  enum class Kind : uint8_t { sigmoid, square_root } kind;
 };
 // Blocks of fp8 weights times their scales: inputs weight (F8_E4M3 bytes, U8 allowed) [.., rows, columns] and scale
 // (F32 or BF16)
@@ -77,8 +86,18 @@ struct PackCodes {
   int bits;
 };
 
+// Inputs x [n, k] and y [k, m] of one dtype (F32, F16, BF16): their product, summed in float32 one by one in the order
+// of k and rounded once, which is what MLX's CPU backend does. Metal's order of summation is its own.
+struct MatrixProduct {};
+// No input: cos or sin of position x base^(-2 k / dims), F32 [positions, dims / 2], as MLX's CPU backend has it.
+struct RotaryTable {
+  enum class Kind : uint8_t { cosine, sine } kind;
+  double base;
+};
+
 using RecipeOp = std::variant<FromSource, Constant, Slice, Concat, Transpose, Reshape, View, Cast, Arithmetic,
-                              DequantizeBlocks, Dequantize, QuantizePart, Norm, Exponent, UnpackCodes, PackCodes>;
+                              DequantizeBlocks, Dequantize, QuantizePart, Norm, Exponent, UnpackCodes, PackCodes,
+                              Function, Broadcast, Take, MatrixProduct, RotaryTable>;
 
 struct Recipe {
   RecipeOp op;
@@ -106,6 +125,11 @@ Result<RecipePtr> dequantize(const QuantFormat& format, RecipePtr packed, Recipe
                              DType dtype);
 Result<RecipePtr> quantize_part(const QuantFormat& format, RecipePtr dense, QuantizePart::Part part);
 
+Result<RecipePtr> function(Function::Kind kind, RecipePtr input);
+Result<RecipePtr> broadcast(RecipePtr input, Shape shape);
+Result<RecipePtr> take(RecipePtr input, int axis, std::vector<int64_t> places);
+Result<RecipePtr> matrix_product(RecipePtr x, RecipePtr y);
+Result<RecipePtr> rotary_table(RotaryTable::Kind kind, double base, int64_t dims, int64_t positions);
 Result<RecipePtr> norm(RecipePtr input, int axis);
 Result<RecipePtr> repeat(const RecipePtr& input, int axis, int64_t times);  // each element `times` times in a row
 Result<RecipePtr> exponent(RecipePtr input);

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "source/json_text.h"
+#include "source/pipeline_folder.h"
 #include "source/quoted_text.h"
 #include "source/safetensors.h"
 #include "source/tensor_merge.h"
@@ -64,6 +65,7 @@ Result<Json> read_object(const fs::path& path) {
 }
 
 Result<Json> config_of(const fs::path& folder) {
+  PIPPIN_CHECK(check_single_model(folder));
   const fs::path path = folder / "config.json";
   std::error_code ignored;
   if (fs::symlink_status(path, ignored).type() == fs::file_type::not_found) {
@@ -123,6 +125,15 @@ Result<Checkpoint> Checkpoint::open(const fs::path& folder, FileSelection select
 Result<Json> Checkpoint::read_config(const fs::path& folder) {
   PIPPIN_CHECK(check_folder(folder));
   return config_of(folder);
+}
+
+Result<Json> Checkpoint::read_part(const std::string& path) const {
+  std::error_code ignored;
+  if (!fs::exists(folder_ / path, ignored)) {
+    return fail(ErrorTag::not_found, "a part of config.json stands in a file of its own",
+                fmt::format("{} is missing", (folder_ / path).string()), "download the whole repository");
+  }
+  return read_object(folder_ / path);
 }
 
 const TensorInfo* Checkpoint::find(std::string_view name) const {

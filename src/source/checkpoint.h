@@ -53,6 +53,10 @@ class Checkpoint {
   // hf_quant_config.json (NVIDIA ModelOpt), or null.
   [[nodiscard]] const nlohmann::ordered_json& hf_quant_config() const { return hf_quant_config_; }
 
+  // Another JSON object inside the folder, such as a part of config.json that stands in a file of its own. Errors:
+  // not_found, bad_config.
+  [[nodiscard]] Result<nlohmann::ordered_json> read_part(const std::string& path) const;
+
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   [[nodiscard]] const std::vector<std::unique_ptr<ByteSource>>& files() const { return files_; }
   // "__metadata__" of each file, in the order of files(): string to string.

@@ -215,6 +215,13 @@ Computed lower(const Arguments& a) {
   return Value(text);
 }
 
+// Of a string or an integer.
+Computed to_text(const Arguments& a) {
+  if (a[0].is_string()) return a[0];
+  if (!a[0].is_number_integer()) return wrong(fmt::format("str takes an integer, not {}", a[0].dump()));
+  return Value(a[0].dump());
+}
+
 Computed get(const Arguments& a) {
   if (!a[0].is_object() || !a[1].is_string()) return a[2];
   const auto found = a[0].find(a[1].get_ref<const std::string&>());
@@ -286,6 +293,7 @@ constexpr std::array functions{
     FunctionRow{"ends", 2, 2, [](const Arguments& a) { return affix(a, false); }},
     FunctionRow{"lower", 1, 1, lower},
     FunctionRow{"list", 1, 1, list_of},
+    FunctionRow{"str", 1, 1, to_text},
     FunctionRow{"get", 3, 3, get},
     FunctionRow{"is_list", 1, 1, [](const Arguments& a) { return Computed(Value(a[0].is_array())); }},
     FunctionRow{"is_string", 1, 1, [](const Arguments& a) { return Computed(Value(a[0].is_string())); }},

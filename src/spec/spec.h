@@ -81,6 +81,12 @@ struct QuantizeRule {
   std::string at;
 };
 
+// How modules are packed of which config.json does not say it, but the model's own code does.
+struct PackedRule {
+  std::vector<NamePattern> modules;
+  nlohmann::ordered_json format;  // bits, group_size, mode
+};
+
 // A change of config.json that the reference makes.
 struct ConfigEdit {
   std::string path;  // dots between keys
@@ -105,10 +111,12 @@ struct Spec {
   std::vector<ModuleGroup> modules;
   std::vector<WeightRule> weights;
   std::vector<QuantizeRule> quantize;
+  std::vector<PackedRule> packed;
   std::vector<NamePattern> keep_dtype;  // never cast
   std::vector<NamePattern> uncounted;   // parameters missing from total_parameters
   std::vector<ConfigEdit> config_edits;
-  bool keep_vision_config = false;          // mlx-lm drops vision_config from config.json but for these
+  bool keep_vision_config = false;  // mlx-lm drops vision_config from config.json but for these
+  std::vector<std::pair<std::string, std::string>> config_files;  // key of config.json, and the file that may hold it
   std::optional<Expression> recipe_layers;  // layers counted by the recipes; absent: num_hidden_layers
   std::string no_recipe;                    // why recipes cannot be used; empty where they can
 };

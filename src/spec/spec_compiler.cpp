@@ -72,18 +72,23 @@ class Compiler {
     if (key == "config") return fields(value);
     if (key == "let") return lets(value);
     if (key == "modules") return modules(value);
-    if (key == "weights" || key == "quantize" || key == "config_edits") {
+    if (key == "weights" || key == "quantize" || key == "packed" || key == "config_edits") {
       if (!value.is_array()) return bad(key, "this must be a list of tables, as [[" + key + "]] makes");
       for (size_t i = 0; i < value.size(); ++i) {
         const std::string inside = fmt::format("{}[{}]", key, i);
         if (!value[i].is_object()) return bad(inside, "this must be a table");
-        PIPPIN_CHECK(key == "weights"
-                         ? weight_rule(value[i], inside)
-                         : (key == "quantize" ? quantize_rule(value[i], inside) : config_edit(value[i], inside)));
+        PIPPIN_CHECK(list_item(key, value[i], inside));
       }
       return {};
     }
     return head(key, value);
+  }
+
+  Status list_item(const std::string& key, const Json& table, const std::string& inside) {
+    if (key == "weights") return weight_rule(table, inside);
+    if (key == "quantize") return quantize_rule(table, inside);
+    if (key == "packed") return packed_rule(table, inside);
+    return config_edit(table, inside);
   }
 
   Status head(const std::string& key, const Json& value) {
@@ -97,6 +102,7 @@ class Compiler {
     if (key == "merge_config") return store(spec_.merge_config, flag(value, key));
     if (key == "keep_dtype") return store(spec_.keep_dtype, patterns(value, key));
     if (key == "uncounted") return store(spec_.uncounted, patterns(value, key));
+    if (key == "config_files") return config_files(value);
     if (key == "keep_vision_config") return store(spec_.keep_vision_config, flag(value, key));
     if (key == "no_recipe") return store(spec_.no_recipe, text(value, key));
     if (key == "fragment") return value.is_boolean() ? Status{} : bad(key, "this must be true or false");
@@ -330,6 +336,35 @@ class Compiler {
     }
     if (rule.modules.empty() && !rule.include) return bad(inside, "a quantize rule needs modules");
     spec_.quantize.push_back(std::move(rule));
+    return {};
+  }
+
+  Status config_files(const Json& table) {
+    if (!table.is_object()) return bad("config_files", "this must be a table of keys and files");
+    for (const auto& [key, file] : table.items()) {
+      const std::string path = file.is_string() ? file.get<std::string>() : "";
+      if (path.empty() || path.front() == '/' || path.find("..") != std::string::npos)
+        return bad("config_files." + key, "this must be a file's path inside the checkpoint's folder");
+      spec_.config_files.emplace_back(key, path);
+    }
+    return {};
+  }
+
+  Status packed_rule(const Json& table, const std::string& inside) {
+    PackedRule rule;
+    for (const auto& [key, value] : table.items()) {
+      const std::string here = fmt::format("{}.{}", inside, key);
+      if (key == "modules") {
+        PIPPIN_TRY(rule.modules, patterns(value, here));
+      } else if (key == "bits" || key == "group_size" || key == "mode") {
+        rule.format[key] = value;
+      } else {
+        return bad(here, "unknown key");
+      }
+    }
+    if (rule.modules.empty() || !rule.format.contains("mode"))
+      return bad(inside, "a packed rule needs modules and mode");
+    spec_.packed.push_back(std::move(rule));
     return {};
   }
 

@@ -40,7 +40,8 @@ Json to_json(const toml::node& node) {
   return nullptr;
 }
 
-constexpr std::array<std::string_view, 5> joined{"weights", "quantize", "config_edits", "keep_dtype", "uncounted"};
+constexpr std::array<std::string_view, 6> joined{"weights",      "quantize",   "packed",
+                                                 "config_edits", "keep_dtype", "uncounted"};
 constexpr std::array<std::string_view, 8> own{"model_type", "architecture", "title",  "notes",
                                               "extends",    "reset",        "refuse", "fragment"};
 

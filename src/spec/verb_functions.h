@@ -21,6 +21,7 @@ Status transpose(RuleContext& context);
 Status reshape(RuleContext& context);
 Status slice(RuleContext& context);
 Status repeat(RuleContext& context);
+Status broadcast(RuleContext& context);
 Status view(RuleContext& context);
 
 // Values.
@@ -32,6 +33,18 @@ Status normalise(RuleContext& context);
 Status exponent(RuleContext& context);
 Status dequantize_blocks(RuleContext& context);
 Status mla_split(RuleContext& context);
+Status divide(RuleContext& context);
+Status maximum(RuleContext& context);
+Status sigmoid(RuleContext& context);
+Status square_root(RuleContext& context);
+
+// Products and tables.
+Status merge_lora(RuleContext& context);
+Status weight_norm(RuleContext& context);
+Status rotary_table(RuleContext& context);
+
+// Packed weights.
+Status dequantize(RuleContext& context);
 
 // Control.
 Status stop(RuleContext& context);

@@ -198,6 +198,16 @@ Status reshape(RuleContext& context) {
   return {};
 }
 
+Status broadcast(RuleContext& context) {
+  PIPPIN_TRY(const std::vector<RuleMatch> found, matches(context));
+  for (const auto& match : found) {
+    PIPPIN_TRY(Shape shape, integers_argument(context, bindings_of(context, match), "shape"));
+    PIPPIN_TRY(RecipePtr value, at_tensor(context, match.name, pippin::broadcast(match.tensor, std::move(shape))));
+    PIPPIN_CHECK(put(context, match, std::move(value)));
+  }
+  return {};
+}
+
 Status slice(RuleContext& context) {
   PIPPIN_TRY(const std::vector<RuleMatch> found, matches(context));
   for (const auto& match : found) {

@@ -91,6 +91,13 @@ Status multiply(RuleContext& context) {
   return arithmetic_rule(context, Arithmetic::Op::multiply);
 }
 
+Status divide(RuleContext& context) {
+  return arithmetic_rule(context, Arithmetic::Op::divide);
+}
+Status maximum(RuleContext& context) {
+  return arithmetic_rule(context, Arithmetic::Op::maximum);
+}
+
 Status cast(RuleContext& context) {
   PIPPIN_TRY(const std::vector<RuleMatch> found, matches(context));
   for (const auto& match : found) {

@@ -33,6 +33,13 @@ constexpr std::array<std::string_view, 2> axis_and_epsilon{"axis", "epsilon"};
 constexpr std::array<std::string_view, 2> value_or_by{"value", "by"};
 constexpr std::array<std::string_view, 2> dtype_or_like{"dtype", "like"};
 constexpr std::array<std::string_view, 3> blocks_takes{"rows", "columns", "dtype"};
+constexpr std::array<std::string_view, 2> packed_needs{"scales", "mode"};
+constexpr std::array<std::string_view, 4> packed_takes{"biases", "bits", "group_size", "dtype"};
+constexpr std::array<std::string_view, 2> lora_needs{"a", "b"};
+constexpr std::array<std::string_view, 1> g{"g"};
+constexpr std::array<std::string_view, 1> epsilon{"epsilon"};
+constexpr std::array<std::string_view, 3> table_needs{"function", "length", "dims"};
+constexpr std::array<std::string_view, 1> base{"base"};
 constexpr std::array<std::string_view, 2> include_takes{"at", "config"};
 
 constexpr std::array verbs_table{
@@ -59,6 +66,12 @@ constexpr std::array verbs_table{
     WeightVerb{"slice", "takes [begin, end) of an axis", {}, Keys(slice_takes), true, verbs::slice},
     WeightVerb{"repeat", "gives each element `times` times in a row along an axis", Keys(times), Keys(axis), true,
                verbs::repeat},
+    WeightVerb{"broadcast",
+               "repeats along axes of length 1, and axes missing in front, up to a shape",
+               Keys(shape),
+               {},
+               true,
+               verbs::broadcast},
     WeightVerb{"view", "reads the bytes as another dtype", Keys(dtype), {}, true, verbs::view},
     WeightVerb{"add",
                "adds a constant `value` or the tensor `by`, in the tensor's dtype",
@@ -72,6 +85,20 @@ constexpr std::array verbs_table{
                Keys(value_or_by),
                true,
                verbs::multiply},
+    WeightVerb{"divide",
+               "divides by a constant `value` or the tensor `by`, in the tensor's dtype",
+               {},
+               Keys(value_or_by),
+               true,
+               verbs::divide},
+    WeightVerb{"maximum",
+               "takes the larger of each element and a constant `value` or the tensor `by`",
+               {},
+               Keys(value_or_by),
+               true,
+               verbs::maximum},
+    WeightVerb{"sigmoid", "1 / (1 + e^-x) in float32, back in the tensor's dtype", {}, {}, true, verbs::sigmoid},
+    WeightVerb{"square_root", "in float32, back in the tensor's dtype", {}, {}, true, verbs::square_root},
     WeightVerb{
         "cast", "converts to a dtype, or to that of the tensor `like`", {}, Keys(dtype_or_like), true, verbs::cast},
     WeightVerb{"create", "makes a constant tensor where there is none; `for` runs over a list as {i}",
@@ -85,8 +112,18 @@ constexpr std::array verbs_table{
     WeightVerb{"exponent", "gives the exponents of powers of two as E8M0 bytes (U8)", {}, {}, true, verbs::exponent},
     WeightVerb{"dequantize_blocks", "multiplies fp8 weights by their `scale`, one for `rows` x `columns` (128 x 128)",
                Keys(scale), Keys(blocks_takes), true, verbs::dequantize_blocks},
+    WeightVerb{"dequantize", "makes packed weights dense, in `dtype` (BF16)", Keys(packed_needs), Keys(packed_takes),
+               true, verbs::dequantize},
     WeightVerb{"mla_split", "splits kv_b_proj into embed_q and unembed_out; a packed one is unpacked and packed again",
                Keys(mla_needs), Keys(mla_takes), true, verbs::mla_split},
+    WeightVerb{"merge_lora",
+               "adds `scale` (1) times the product of the low-rank factors `b` and `a`, where both are there",
+               Keys(lora_needs), Keys(scale), true, verbs::merge_lora},
+    WeightVerb{"weight_norm", "gives each row the length in `g`: v * (g / max(|v|, `epsilon` (1e-12))), in float32",
+               Keys(g), Keys(epsilon), true, verbs::weight_norm},
+    WeightVerb{"rotary_table",
+               "makes the cos or sin (`function`) of `length` positions times the frequencies of `dims` dimensions",
+               Keys(table_needs), Keys(base), false, verbs::rotary_table},
     WeightVerb{"stop", "leaves out the remaining rules where its condition holds", {}, {}, false, verbs::stop},
     WeightVerb{"refuse", "refuses the checkpoint with a reason, where `when` holds", {}, {}, false, verbs::refuse},
     WeightVerb{"include",

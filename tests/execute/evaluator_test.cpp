@@ -134,6 +134,50 @@ TEST(Evaluator, NormsExponentsAndCodes) {
   EXPECT_EQ(values(tiny, repeat(tiny.tensor(0), 0, 2)), (Values{3, 0, 3, 0, 4, 2, 4, 2}));
 }
 
+TEST(Evaluator, BroadcastsAndTakes) {
+  const TinyCheckpoint tiny({{"a", DType::F32, {2, 1}, numbers(DType::F32, {3, 4})},
+                             {"b", DType::U8, {2, 3}, bytes_of<uint8_t>({1, 2, 3, 4, 5, 6})}});
+  EXPECT_EQ(values(tiny, broadcast(tiny.tensor(0), {2, 3})), (Values{3, 3, 3, 4, 4, 4}));
+  EXPECT_EQ(values(tiny, broadcast(tiny.tensor(0), {2, 2, 1})), (Values{3, 4, 3, 4}));
+  EXPECT_EQ(values(tiny, repeat(tiny.tensor(1), 1, 2)), (Values{1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6}));
+  EXPECT_EQ(values(tiny, take(tiny.tensor(1), 1, {2, 0, 0})), (Values{3, 1, 1, 6, 4, 4}));
+  EXPECT_EQ(values(tiny, take(tiny.tensor(1), 0, {1, 1})), (Values{4, 5, 6, 4, 5, 6}));
+  EXPECT_EQ(values(tiny, arithmetic(Arithmetic::Op::maximum, tiny.tensor(0), constant(3.5, DType::F32, {}))),
+            (Values{3.5, 4}));
+}
+
+// The bits of mx.sigmoid on MLX's CPU backend (0.32.4).
+TEST(Evaluator, SigmoidHasTheBitsOfMlx) {
+  const std::vector<std::pair<float, uint32_t>> rows{
+      {0x0.0p+0F, 0x3f000000},
+      {0x1.99999a0000000p-4F, 0x3f06650a},
+      {-0x1.99999a0000000p-4F, 0x3ef335ed},
+      {0x1.5555560000000p-2F, 0x3f152352},
+      {-0x1.5555560000000p-2F, 0x3ed5b95d},
+      {0x1.0000000000000p+0F, 0x3f3b26a8},
+      {-0x1.0000000000000p+0F, 0x3e89b2b1},
+      {0x1.4000000000000p+1F, 0x3f6c948f},
+      {-0x1.d333340000000p+2F, 0x3a30f804},
+      {0x1.4000000000000p+4F, 0x3f800000},
+      {-0x1.4000000000000p+5F, 0x229cbc91},
+      {0x1.5f999a0000000p+6F, 0x3f800000},
+      {-0x1.6000000000000p+6F, 0x0041edcc},
+      {-0x1.6400000000000p+6F, 0x00000000},
+      {0x1.4484c00000000p-100F, 0x3f000000},
+  };
+  std::vector<float> inputs;
+  std::vector<uint32_t> expected;
+  for (const auto& [x, bits] : rows) {
+    inputs.push_back(x);
+    expected.push_back(bits);
+  }
+  const Shape shape{static_cast<int64_t>(inputs.size())};
+  const TinyCheckpoint tiny({{"a", DType::F32, shape, bytes_of(inputs)}});
+  const auto bits = values(tiny, view(*function(Function::Kind::sigmoid, tiny.tensor(0)), DType::U32));
+  EXPECT_EQ(bits, Values(expected.begin(), expected.end()));
+  EXPECT_EQ(values(tiny, function(Function::Kind::square_root, constant(6.25, DType::F32, {1}))), (Values{2.5}));
+}
+
 Error error_of(const TinyCheckpoint& tiny, const RecipePtr& recipe) {
   Evaluator evaluator({&tiny.checkpoint(), Rounding::metal, false});
   Bytes bytes(byte_size(*recipe));

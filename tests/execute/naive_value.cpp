@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "execute/functions.h"
+#include "execute/rotary_angles.h"
 #include "quantize/quantize.h"
 #include "tensor/cast.h"
 
@@ -117,8 +119,10 @@ struct Naive {
         return x - y;
       case Arithmetic::Op::multiply:
         return x * y;
-      default:
+      case Arithmetic::Op::divide:
         return x / y;
+      default:
+        return x > y || std::isnan(x) ? x : y;
     }
   }
   Bytes operator()(const DequantizeBlocks& op) const {
@@ -199,6 +203,50 @@ struct Naive {
       words[i / static_cast<size_t>(a_word)] |= static_cast<uint32_t>(inputs[0][i])
                                                 << (static_cast<int>(i) % a_word * op.bits);
     return bytes_of(words);
+  }
+  Bytes operator()(const Function& op) const {
+    Bytes out = inputs[0];
+    apply_function(op.kind, reinterpret_cast<float*>(out.data()), element_count(recipe.shape));
+    return out;
+  }
+  Bytes operator()(const MatrixProduct&) const {
+    const int64_t inner = recipe.inputs[0]->shape[1];
+    const int64_t columns = recipe.shape[1];
+    Bytes out(static_cast<size_t>(byte_size(recipe)));
+    for (int64_t i = 0; i < element_count(recipe.shape); i++) {
+      float sum = 0;
+      for (int64_t k = 0; k < inner; k++) {
+        const auto x = static_cast<float>(number_at(recipe.dtype, inputs[0], i / columns * inner + k));
+        sum += x * static_cast<float>(number_at(recipe.dtype, inputs[1], k * columns + i % columns));
+      }
+      cast(DType::F32, &sum, recipe.dtype, out.data() + i * static_cast<int64_t>(size_of(recipe.dtype)), 1);
+    }
+    return out;
+  }
+  Bytes operator()(const RotaryTable& op) const {
+    const std::vector<float> frequencies = rotary_frequencies(op.base, 2 * recipe.shape[1]);
+    std::vector<float> out;
+    for (int64_t i = 0; i < element_count(recipe.shape); i++) {
+      const float angle =
+          static_cast<float>(i / recipe.shape[1]) * frequencies[static_cast<size_t>(i % recipe.shape[1])];
+      out.push_back(op.kind == RotaryTable::Kind::cosine ? mlx_cosine(angle) : mlx_sine(angle));
+    }
+    return bytes_of(out);
+  }
+  Bytes operator()(const Broadcast&) const {
+    const Shape& shape = recipe.inputs[0]->shape;
+    return picked([&](const Index& index) {
+      Index from(index.end() - static_cast<std::ptrdiff_t>(shape.size()), index.end());
+      for (size_t k = 0; k < shape.size(); k++) from[k] = shape[k] == 1 ? 0 : from[k];
+      return std::pair(size_t{0}, from);
+    });
+  }
+  Bytes operator()(const Take& op) const {
+    return picked([&](Index index) {
+      auto& i = index[static_cast<size_t>(op.axis)];
+      i = (*op.places)[static_cast<size_t>(i)];
+      return std::pair(size_t{0}, index);
+    });
   }
   [[nodiscard]] uint32_t word_at(int64_t i) const {
     uint32_t word = 0;

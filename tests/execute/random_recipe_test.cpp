@@ -52,7 +52,7 @@ class RecipeMaker {
   RecipePtr grown(const RecipePtr& recipe) {
     const int rank = static_cast<int>(recipe->shape.size());
     Result<RecipePtr> next = recipe;
-    switch (pick(0, 11)) {
+    switch (pick(0, 13)) {
       case 0:
         next = rank ? random_slice(recipe) : recipe;
         break;
@@ -85,6 +85,12 @@ class RecipeMaker {
         break;
       case 10:
         next = random_norm(recipe);
+        break;
+      case 11:
+        next = random_broadcast(recipe);
+        break;
+      case 12:
+        next = rank ? random_take(recipe) : recipe;
         break;
       default:
         next = random_dequantized();
@@ -132,7 +138,7 @@ class RecipeMaker {
     Shape shape(recipe->shape.begin() + pick(0, static_cast<int64_t>(recipe->shape.size())), recipe->shape.end());
     for (auto& dimension : shape) dimension = pick(0, 1) ? dimension : 1;
     const auto y = pick(0, 3) ? add_tensor(recipe->dtype, shape) : constant(1.5, recipe->dtype, shape);
-    return arithmetic(static_cast<Arithmetic::Op>(pick(0, 3)), recipe, y);
+    return arithmetic(static_cast<Arithmetic::Op>(pick(0, 4)), recipe, y);
   }
   Result<RecipePtr> random_fp8(const RecipePtr& recipe) {
     if (recipe->shape.size() < 2) return recipe;
@@ -156,6 +162,20 @@ class RecipeMaker {
     if (recipe->shape.empty() || pick(0, 1)) return exponent(wide);
     const auto length = norm(wide, static_cast<int>(pick(0, static_cast<int64_t>(recipe->shape.size()) - 1)));
     return pick(0, 1) ? length : arithmetic(Arithmetic::Op::divide, wide, *length);
+  }
+  Result<RecipePtr> random_broadcast(const RecipePtr& recipe) {
+    if (pick(0, 3) == 0) return function(static_cast<Function::Kind>(pick(0, 1)), cast(recipe, DType::F32));
+    Shape shape = recipe->shape;
+    for (auto& dimension : shape) dimension = dimension == 1 ? pick(1, 3) : dimension;
+    if (pick(0, 1)) shape.insert(shape.begin(), pick(1, 3));
+    if (shape != recipe->shape || shape.empty()) return broadcast(recipe, shape);
+    return repeat(recipe, static_cast<int>(pick(0, static_cast<int64_t>(shape.size()) - 1)), pick(1, 3));
+  }
+  Result<RecipePtr> random_take(const RecipePtr& recipe) {
+    const int axis = static_cast<int>(pick(0, static_cast<int64_t>(recipe->shape.size()) - 1));
+    std::vector<int64_t> places(static_cast<size_t>(pick(1, 6)));
+    for (auto& place : places) place = pick(0, recipe->shape[static_cast<size_t>(axis)] - 1);
+    return take(recipe, axis, places);
   }
   QuantFormat random_format() {
     switch (pick(0, 3)) {

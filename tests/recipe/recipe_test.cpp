@@ -37,6 +37,11 @@ TEST(Recipe, ShapesAndTextOfEveryOperation) {
   EXPECT_EQ(text(view(a, DType::U8)), "U8[4, 12] view(U8) of a");
   EXPECT_EQ(text(cast(a, DType::F16)), "F16[4, 6] cast(F16) of a");
   EXPECT_EQ(text(arithmetic(Arithmetic::Op::add, a, constant(1, DType::BF16, {}))), "BF16[4, 6] sum of [a, 1]");
+  EXPECT_EQ(text(function(Function::Kind::sigmoid, source(DType::F32, {2}))), "F32[2] sigmoid of a");
+  EXPECT_EQ(text(broadcast(bf16({4, 1}), {2, 4, 3})), "BF16[2, 4, 3] broadcast[2, 4, 3] of a");
+  EXPECT_EQ(text(take(a, 1, {5, 0, 0})), "BF16[4, 3] take(3 places on axis 1) of a");
+  EXPECT_EQ(text(repeat(a, 0, 5000)),
+            "BF16[20000, 6] reshape[20000, 6] of broadcast[4, 5000, 6] of reshape[4, 1, 6] of a");
   EXPECT_EQ(text(dequantize_blocks(source(DType::F8_E4M3, {3, 5}), source(DType::F32, {2, 3}, 1), 2, 2, DType::BF16)),
             "BF16[3, 5] dequantize(2 x 2 blocks to BF16) of [a, b]");
 }
@@ -114,6 +119,15 @@ TEST(Recipe, WhatDoesNotFitIsAnErrorWithTheShapes) {
       {arithmetic(Arithmetic::Op::add, a, f32), "BF16[4, 6] and F32[4, 6]"},
       {arithmetic(Arithmetic::Op::add, a, bf16({4})), "BF16[4, 6] and BF16[4]"},
       {arithmetic(Arithmetic::Op::add, bf16({6}), a), "BF16[6] and BF16[4, 6]"},
+      {arithmetic(Arithmetic::Op::maximum, a, f32), "BF16[4, 6] and F32[4, 6]"},
+      {function(Function::Kind::sigmoid, a), "BF16[4, 6]"},
+      {broadcast(a, {8, 6}), "BF16[4, 6] to [8, 6]"},
+      {broadcast(a, {6}), "BF16[4, 6] to [6]"},
+      {repeat(a, 2, 2), "BF16[4, 6] 2 times along axis 2"},
+      {repeat(a, 0, 0), "BF16[4, 6] 0 times along axis 0"},
+      {repeat(a, 0, int64_t{1} << 62), "BF16[4, 6] 4611686018427387904 times along axis 0"},
+      {take(a, 1, {0, 6}), "6 of axis 1 of BF16[4, 6]"},
+      {take(a, 2, {0}), "axis 2 of BF16[4, 6]"},
       {dequantize_blocks(a, f32, 2, 2, DType::BF16), "weight BF16[4, 6], scale F32[4, 6], blocks of 2 x 2, to BF16"},
       {dequantize_blocks(source(DType::F8_E4M3, {4, 6}), source(DType::F32, {2, 2}), 2, 2, DType::BF16),
        "weight F8_E4M3[4, 6], scale F32[2, 2]"},

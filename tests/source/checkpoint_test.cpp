@@ -579,6 +579,45 @@ TEST(Checkpoint, FolderWithoutConfigSaysWhatItMightBe) {
   }
 }
 
+// With or without a config.json of its own.
+TEST(Checkpoint, APipelineOfSeveralModelsIsExplained) {
+  for (const bool with_config : {false, true}) {
+    const TemporaryFolder folder;
+    if (with_config) folder.write("config.json", R"({"model_type": "qwen2_5_vl"})");
+    folder.write("model_index.json",
+                 R"({"_class_name": "SomePipeline", "_diffusers_version": "0.36", "vae": ["diffusers", "AutoencoderKL"],
+                     "text_encoder": ["transformers", "Qwen2_5_VLForConditionalGeneration"], "safety": [null, null]})");
+    for (const auto& error :
+         {Checkpoint::open(folder.path(), mlx_lm).error(), Checkpoint::read_config(folder.path()).error()}) {
+      EXPECT_EQ(name_of(error.tag), "unsupported");
+      EXPECT_THAT(error.value, HasSubstr("(SomePipeline): vae (AutoencoderKL), text_encoder (Qwen2_5_VL"));
+      EXPECT_THAT(error.way_out, HasSubstr("give the folder of one of them"));
+    }
+  }
+}
+
+TEST(Checkpoint, AModelIndexWithoutComponentsSaysNothing) {
+  for (const char* text : {"", "[1]", R"({"_class_name": "X"})", R"({"a": ["b"], "c": [1, 2], "d": [null, null]})"}) {
+    const TemporaryFolder folder;
+    folder.write("config.json", "{}");
+    folder.write("model_index.json", text);
+    EXPECT_TRUE(Checkpoint::read_config(folder.path())) << text;
+  }
+}
+
+TEST(Checkpoint, ReadsAPartOfTheConfigFromItsFile) {
+  const TemporaryFolder folder;
+  folder.write("config.json", "{}");
+  folder.write("encoder/config.json", R"({"hidden_size": 4})");
+  folder.write("broken/config.json", "[]");
+  folder.write("model.safetensors", one_tensor("a", "1"));
+  const auto checkpoint = Checkpoint::open(folder.path(), mlx_lm);
+  ASSERT_TRUE(checkpoint) << checkpoint.error().message();
+  EXPECT_EQ(checkpoint->read_part("encoder/config.json")->dump(), R"({"hidden_size":4})");
+  EXPECT_EQ(name_of(checkpoint->read_part("missing/config.json").error().tag), "not_found");
+  EXPECT_EQ(name_of(checkpoint->read_part("broken/config.json").error().tag), "bad_config");
+}
+
 TEST(Checkpoint, KeepsConfigsAndMetadata) {
   const TemporaryFolder folder;
   folder.write("config.json", R"({"b": Infinity, "a": 1})");

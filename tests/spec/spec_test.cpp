@@ -71,6 +71,54 @@ TEST(WeightRules, SplitConcatTransposeReshape) {
   EXPECT_THAT(after_rules("[[weights]]\nreshape = 'x'\nshape = [2, -1]", {{"x", {4, 3}}}), ElementsAre("x [2, 6]"));
 }
 
+struct Source {
+  std::string name;
+  DType dtype;
+  Shape shape;
+};
+
+// How each tensor comes about after the rules, or the error.
+std::vector<std::string> recipes_after(const std::string& text, const std::vector<Source>& sources) {
+  auto made = scope_of(text, Value::object());
+  if (!made) return {made.error().message()};
+  TensorMap tensors;
+  std::vector<std::string> names;
+  for (const auto& [name, dtype, shape] : sources) {
+    tensors.emplace(name, from_source(static_cast<uint32_t>(names.size()), dtype, shape));
+    names.push_back(name);
+  }
+  if (auto status = apply_weight_rules(*made->scope, tensors); !status) return {status.error().message()};
+  std::vector<std::string> result;
+  for (const auto& [name, tensor] : tensors) result.push_back(name + " = " + describe(*tensor, names));
+  return result;
+}
+
+TEST(WeightRules, FunctionsAndLimits) {
+  EXPECT_THAT(recipes_after("[[weights]]\nsigmoid = 'a'\n[[weights]]\nmaximum = 'a'\nvalue = 0.5\n"
+                            "[[weights]]\ndivide = 'a'\nby = 'b'\n[[weights]]\nsquare_root = 'a'",
+                            {{"a", DType::F32, {4}}, {"b", DType::F32, {1}}}),
+              ElementsAre("a = square root of quotient of [maximum of [sigmoid of a, 0.5], b]", "b = b"));
+  EXPECT_THAT(recipes_after("[[weights]]\nsigmoid = 'a'", {{"a", DType::BF16, {4}}}),
+              ElementsAre("a = cast(BF16) of sigmoid of cast(F32) of a"));
+}
+
+TEST(WeightRules, BroadcastRepeatsAxes) {
+  const std::string rule = "[[weights]]\nbroadcast = '{x}.s'\nshape = \"[dim(x + '.w', 0), 3]\"\nto = '{x}.t'";
+  EXPECT_THAT(recipes_after(rule, {{"a.s", DType::F32, {2, 1}}, {"a.w", DType::BF16, {2, 3, 4}}}),
+              ElementsAre("a.t = broadcast[2, 3] of a.s", "a.w = a.w"));
+  EXPECT_THAT(recipes_after(rule, {{"a.s", DType::F32, {3, 1}}, {"a.w", DType::BF16, {2, 3, 4}}}),
+              ElementsAre(HasSubstr("F32[3, 1] to [2, 3]")));
+}
+
+TEST(WeightRules, DequantizeTakesTheScales) {
+  const std::string rule = "[[weights]]\ndequantize = '{x}.w'\nscales = '{x}.s'\nmode = 'mxfp8'";
+  EXPECT_THAT(recipes_after(rule, {{"a.s", DType::U8, {2, 2}}, {"a.w", DType::U8, {2, 64}}}),
+              ElementsAre("a.w = dequantize(mxfp8 8 bits, group 32 to BF16) of [view(U32) of a.w, a.s]"));
+  EXPECT_THAT(recipes_after(rule, {{"a.w", DType::U8, {2, 64}}}), ElementsAre(HasSubstr("a.w needs a.s")));
+  EXPECT_THAT(recipes_after("[[weights]]\ndequantize = 'w'\nscales = 's'\nmode = 'fp9'", {{"w", DType::U8, {2, 64}}}),
+              ElementsAre(HasSubstr("fp9")));
+}
+
 TEST(WeightRules, WhenIsAskedOnceAndStopLeavesOutTheRest) {
   EXPECT_THAT(after_rules("[[weights]]\ndrop = 'head'\nwhen = \"exists('tied')\"", {{"head", {1}}, {"tied", {1}}}),
               ElementsAre("tied [1]"));
@@ -116,7 +164,8 @@ TEST(ModuleTree, AbsurdSizesAreErrors) {
 TEST(Specs, AreStrict) {
   for (const char* text : {"nonsense = 1", "[[weights]]\ndrop = 'a'\nrename = 'b'", "[[weights]]\nstack = 'a'",
                            "[[weights]]\ndrop = 'a'\nwidth = 3", "[modules.a]\nx = 'linear('", "[[quantize]]\nbits = 4",
-                           "[modules.a]\nafter = 'b'\nx = 'rms_norm(1)'"}) {
+                           "[modules.a]\nafter = 'b'\nx = 'rms_norm(1)'", "[[packed]]\nmodules = 'a'",
+                           "[[packed]]\nmode = 'mxfp4'", "[[packed]]\nmodules = 'a'\nmode = 'mxfp4'\nkeep = true"}) {
     const auto made = scope_of(text, Value::object());
     ASSERT_FALSE(made) << text;
     EXPECT_EQ(made.error().tag, ErrorTag::bad_spec) << text;
