@@ -18,6 +18,10 @@ struct ArchitectureInfo {
   std::string refuse;  // why it cannot be converted; empty where it can
   std::vector<std::string>
       sources;  // source layouts and precisions beyond plain tensors: "experts one by one", "fp8 blocks"
+  // What -q does otherwise than by the flags: "8 bits, group 64: **mlp.gate", "unquantized: lm_head", "never cast:
+  // ...".
+  std::vector<std::string> quantization;
+  std::vector<std::string> architectures;  // if given: only where config.json's "architectures" has one of these
 };
 
 // All specs, sorted by name; `arch` adds files or folders as ConvertOptions::arch does.

@@ -18,25 +18,47 @@ struct Arguments {
 };
 
 nlohmann::ordered_json to_json(const ArchitectureInfo& info) {
-  return {{"name", info.name},    {"target", info.target}, {"model_types", info.model_types},
-          {"title", info.title},  {"notes", info.notes},   {"sources", info.sources},
-          {"refuse", info.refuse}};
+  return {{"name", info.name},
+          {"target", info.target},
+          {"model_types", info.model_types},
+          {"title", info.title},
+          {"notes", info.notes},
+          {"sources", info.sources},
+          {"quantization", info.quantization},
+          {"refuse", info.refuse},
+          {"architectures", info.architectures}};
 }
 
+// One line a model; what is particular to it below.
 void print_list(const std::vector<ArchitectureInfo>& list) {
   for (const auto& info : list) {
-    std::string notes = info.notes;
-    if (!info.refuse.empty()) notes = "refused: " + info.refuse;
-    fmt::print("{:<8} {:<28} {:<40} {}\n", info.target, info.model_types.front(), info.title, notes);
+    fmt::print("{:<8} {:<36} {}\n", info.target, fmt::format("{}", fmt::join(info.model_types, ", ")), info.title);
+    const auto line = [](const char* label, const std::string& text) {
+      if (!text.empty()) fmt::print("           {}: {}\n", label, text);
+    };
+    line("refused", info.refuse);
+    line("source layouts", fmt::format("{}", fmt::join(info.sources, ", ")));
+    line("quantization", fmt::format("{}", fmt::join(info.quantization, "; ")));
+    line("note", info.notes);
   }
-  fmt::print("{} architectures\n", list.size());
+  fmt::print("{} architectures; `pippin architectures show NAME` prints one\n", list.size());
+}
+
+std::string cell(std::string text) {
+  for (size_t at = text.find_first_of("|*"); at != std::string::npos; at = text.find_first_of("|*", at + 2)) {
+    text.insert(at, "\\");
+  }
+  return text;
 }
 
 void print_markdown(const std::vector<ArchitectureInfo>& list) {
-  fmt::print("| target | model_type | model | source layouts | notes |\n| --- | --- | --- | --- | --- |\n");
+  fmt::print(
+      "| target | model_type | model | source layouts | quantization | notes |\n| --- | --- | --- | --- | --- | --- "
+      "|\n");
   for (const auto& info : list) {
-    fmt::print("| {} | {} | {} | {} | {} |\n", info.target, fmt::join(info.model_types, ", "), info.title,
-               fmt::join(info.sources, ", "), info.refuse.empty() ? info.notes : "refused: " + info.refuse);
+    fmt::print("| {} | {} | {} | {} | {} | {} |\n", info.target, fmt::join(info.model_types, ", "), info.title,
+               fmt::join(info.sources, ", "), cell(fmt::format("{}", fmt::join(info.quantization, "; "))),
+               info.refuse.empty() ? info.notes : "refused: " + info.refuse);
   }
 }
 

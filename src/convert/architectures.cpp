@@ -3,12 +3,17 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "convert/request_of.h"
 #include "spec/spec_library.h"
 #include "spec/weight_verbs.h"
 
 namespace pippin {
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 // What a verb in a spec tells of the published files it reads.
 std::vector<std::string> sources_of(const Spec& spec) {
@@ -30,6 +35,36 @@ std::vector<std::string> sources_of(const Spec& spec) {
   return result;
 }
 
+std::string patterns_text(const std::vector<NamePattern>& patterns) {
+  std::vector<std::string> texts;
+  for (const auto& pattern : patterns) texts.push_back(pattern.text());
+  return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+std::string format_text(const Json& format) {
+  std::vector<std::string> parts;
+  if (format.contains("mode")) parts.push_back(format["mode"].get<std::string>());
+  if (format.contains("bits")) parts.push_back(fmt::format("{} bits", format["bits"].dump()));
+  if (format.contains("group_size")) parts.push_back(fmt::format("group {}", format["group_size"].dump()));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::vector<std::string> quantization_of(const Spec& spec) {
+  std::vector<std::string> result;
+  for (const auto& rule : spec.quantize) {
+    if (rule.include) {
+      result.push_back(fmt::format("as {}{}", rule.include->spec, rule.at.empty() ? "" : ": below " + rule.at));
+      continue;
+    }
+    result.push_back(fmt::format("{}: {}{}", rule.keep ? "unquantized" : format_text(rule.format),
+                                 patterns_text(rule.modules),
+                                 rule.only_if ? fmt::format(" (if {})", rule.only_if->text()) : ""));
+  }
+  if (!spec.keep_dtype.empty()) result.push_back("never cast: " + patterns_text(spec.keep_dtype));
+  if (!spec.no_recipe.empty()) result.push_back("no mixed recipes: " + spec.no_recipe);
+  return result;
+}
+
 }  // namespace
 
 Result<std::vector<ArchitectureInfo>> architectures(const std::vector<std::filesystem::path>& arch) {
@@ -39,7 +74,7 @@ Result<std::vector<ArchitectureInfo>> architectures(const std::vector<std::files
     for (const auto& name : library.names(std::string(folder_of(target)))) {
       PIPPIN_TRY(const SpecPtr spec, library.spec(name));
       result.push_back({name, std::string(name_of(target)), spec->model_types, spec->title, spec->notes, spec->refuse,
-                        sources_of(*spec)});
+                        sources_of(*spec), quantization_of(*spec), spec->architectures});
     }
   }
   return result;

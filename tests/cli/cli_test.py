@@ -204,6 +204,20 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(pippin("convert", source, self.out, "--overwrite", "--arch", "llama").returncode, 0)
 
+    def test_architectures_are_listed_and_one_is_shown_whole(self):
+        specs = {spec["name"]: spec for spec in json.loads(pippin("architectures", "--json").stdout)}
+        deepseek = specs["mlx_lm/deepseek_v3"]
+        self.assertEqual((deepseek["target"], deepseek["model_types"]), ("mlx-lm", ["deepseek_v3", "kimi_k2", "joyai_llm_flash"]))
+        self.assertEqual(deepseek["sources"], ["experts one by one", "fp8 blocks", "whole kv_b_proj"])
+        self.assertEqual(deepseek["quantization"], ["never cast: **e_score_correction_bias**"])
+        text = pippin("architectures").stdout
+        for name in ("deepseek_v3, kimi_k2", "source layouts: experts one by one, fp8 blocks", "quantization: 8 bits, group 64: **mlp.gate", "refused: "):
+            self.assertIn(name, text)
+        mixtral = json.loads(pippin("architectures", "show", "mixtral").stdout)
+        self.assertEqual(mixtral["model_type"], "mixtral")
+        self.assertIn("q_proj", mixtral["modules"]["attention"])  # from the spec that it extends
+        self.assertEqual(pippin("architectures", "show", "nothing").returncode, 3)
+
     def test_verify(self):
         pippin("convert", EXAMPLE, self.out, "-q", "--rounding", "cpu")
         result = pippin("verify", EXAMPLE, self.out)
