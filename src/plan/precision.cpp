@@ -113,6 +113,12 @@ class Chooser {
     for (size_t i = 0; i < model_.tree.modules.size(); ++i) {
       PIPPIN_CHECK(choose_module(i));
     }
+    if (parts_kept_ > 0) {
+      result_.warnings.push_back(
+          fmt::format("{} layers of the vision and audio parts stay unquantized: their rows do not divide into groups "
+                      "of {}",
+                      parts_kept_, run_.group_size));
+    }
     if (left_packed_ > 0 && wanted_other_) {
       result_.warnings.push_back(
           fmt::format("{} layers of the source are quantized already and stay as they are; --requantize "
@@ -188,13 +194,20 @@ class Chooser {
     return {};
   }
 
+  // Rows that do not divide into groups.
+  Status keep_odd(size_t index, const std::string& path, bool left_alone) {
+    const bool part = request_.target == Target::mlx_vlm && is_multimodal(path, PlanRequest{});
+    parts_kept_ += part && !left_alone ? 1 : 0;
+    return keep(index);
+  }
+
   Status apply_rules(size_t index, const Shape& shape, const std::string& path) {
     if (run_.group_size <= 0) return check(run_);
     const bool divides = shape.back() % run_.group_size == 0;
     const bool multimodal = request_.target == Target::mlx_vlm && is_multimodal(path, request_);
     Opinion opinion;
     if (request_.recipe) {
-      if (!divides) return keep(index);
+      if (!divides) return keep_odd(index, path, multimodal);
       PIPPIN_TRY(Json entry,
                  request_.recipe->entry({path, shape, layer_location_, num_layers_, run_.group_size, multimodal}));
       opinion = entry.is_null() ? Opinion{Opinion::Kind::keep, nullptr, std::nullopt}
@@ -202,7 +215,7 @@ class Chooser {
     } else {
       if (multimodal) return keep(index);
       PIPPIN_TRY(opinion, spec_opinion(*model_.scope, path, shape));
-      if (!divides && !opinion.fallback_group_size) return keep(index);
+      if (!divides && !opinion.fallback_group_size) return keep_odd(index, path, multimodal);
     }
     if (opinion.kind == Opinion::Kind::keep) return keep(index);
     if (opinion.kind == Opinion::Kind::none) {
@@ -269,6 +282,7 @@ class Chooser {
   bool fine_grained_ = false;
   bool wanted_other_ = false;
   size_t left_packed_ = 0;
+  size_t parts_kept_ = 0;  // asked for by --quantize-vision or --quantize-audio, but of shapes that forbid it
   size_t layer_location_ = 0;
   int64_t num_layers_ = 0;
 };

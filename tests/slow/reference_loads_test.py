@@ -1,11 +1,10 @@
-"""The real packages take what pippin wrote: strict loading, and the same tokens as from their own conversion.
+"""The real mlx-lm generates the same tokens from what pippin wrote as from its own conversion.
 
-    python3 tests/slow/reference_loads_test.py PIPPIN CONFORMANCE
+    python3 tests/slow/reference_loads_test.py PIPPIN
 
 Runs itself again in the environment that tools/reference_venv makes.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -16,9 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLE = ROOT / "examples" / "kjv-tiny"
-LM_CASES = ["llama", "mistral", "qwen2", "qwen3", "qwen3_moe", "mixtral", "gemma", "gemma2", "gemma3_text", "gemma3", "phi3", "deepseek_v3", "gpt_oss", "qwen2_vl"]
-VLM_CASES = ["gemma3", "qwen2_vl", "llama", "qwen3"]
-PIPPIN = CONFORMANCE = ""
+PIPPIN = ""
 
 
 def convert(source, out, *flags):
@@ -29,11 +26,6 @@ class ReferencePackages(unittest.TestCase):
     def setUp(self):
         self.folder = Path(tempfile.mkdtemp(prefix="pippin-slow-"))
         self.addCleanup(shutil.rmtree, self.folder)
-
-    def source_of(self, target, case):
-        source = self.folder / f"{target}-{case}"
-        subprocess.run([CONFORMANCE, "--write-source", ROOT / "tests" / "conformance" / target / f"{case}.json", source], check=True)
-        return source
 
     def test_greedy_tokens_equal_those_of_the_reference_conversion(self):
         from mlx_lm import convert as reference_convert
@@ -60,35 +52,11 @@ class ReferencePackages(unittest.TestCase):
                 self.assertEqual(a, b)
                 self.assertIn("God", tokenizer.decode(a))
 
-    def test_mlx_lm_loads_every_case_strictly(self):
-        from mlx_lm.utils import load_model
-
-        for case in LM_CASES:
-            with self.subTest(case):
-                source = self.source_of("lm", case)
-                for flags in ([], ["-q"]):
-                    out = self.folder / "out"
-                    convert(source, out, "--target", "mlx-lm", *flags)
-                    load_model(out)
-                    shutil.rmtree(out)
-
-    def test_mlx_vlm_loads_every_case_strictly(self):
-        from mlx_vlm.utils import load_model
-
-        for case in VLM_CASES:
-            with self.subTest(case):
-                source = self.source_of("vlm", case)
-                for flags in ([], ["-q"]):
-                    out = self.folder / "out"
-                    convert(source, out, "--target", "mlx-vlm", *flags)
-                    load_model(out)
-                    shutil.rmtree(out)
-
 
 if __name__ == "__main__":
     if os.environ.get("PIPPIN_REFERENCE_VENV") != "1":
         python = subprocess.run([sys.executable, ROOT / "tools" / "reference_venv"], check=True, capture_output=True, text=True).stdout.strip()
         os.environ["PIPPIN_REFERENCE_VENV"] = "1"
         os.execv(python, [python, *sys.argv])
-    PIPPIN, CONFORMANCE = (str(Path(argument).resolve()) for argument in sys.argv[1:3])
-    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
+    PIPPIN = str(Path(sys.argv[1]).resolve())
+    unittest.main(argv=sys.argv[:1] + sys.argv[2:])
