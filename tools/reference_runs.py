@@ -26,9 +26,20 @@ class WithoutTokenizer:
         pass
 
 
+_written = []  # names in the order in which the last conversion cut them into files
+
+
 def _lm_converter():
     converter = importlib.import_module("mlx_lm.convert")
     utils = importlib.import_module("mlx_lm.utils")
+    make_shards = getattr(utils.make_shards, "replaced", utils.make_shards)
+
+    def watched(weights, *arguments, **options):
+        _written[:] = list(weights)
+        return make_shards(weights, *arguments, **options)
+
+    watched.replaced = make_shards
+    utils.make_shards = watched
 
     def load(path, *_, **options):
         model, config = utils.load_model(Path(path), lazy=True)
@@ -63,12 +74,16 @@ def _vlm_converter():
 
 
 def convert(target, source, out, arguments):
-    """Converts the folder `source` into `out`, as the package would; what it refuses is raised. Prints nothing."""
+    """Converts the folder `source` into `out`, as the package would; what it refuses is raised. Prints nothing.
+
+    Gives the tensors' names in the order in which they are cut into files (mlx-lm only)."""
     converter = _lm_converter() if target == "mlx-lm" else _vlm_converter()
     shutil.rmtree(out, ignore_errors=True)
+    _written.clear()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         converter(str(source), mlx_path=str(out), **arguments)
+    return list(_written)
 
 
 def tensors_of(folder):

@@ -79,20 +79,24 @@ class Runner:
         subprocess.run([self.conformance, "--write-source", self.work / "case.json", source], check=True)
         refusal = None
         try:
-            reference_runs.convert("mlx-lm", source, theirs, row["args"])
+            order = reference_runs.convert("mlx-lm", source, theirs, row["args"])
         except (Exception, SystemExit) as error:
             refusal = f"{type(error).__name__}: {error}"
-        command = [self.pippin, "convert", source, ours, "--target", "mlx-lm", "--rounding", "cpu", "--allow-nonfinite", "--quiet",
+        command = [self.pippin, "convert", source, ours, "--target", "mlx-lm", "--rounding", "cpu", "--allow-nonfinite", "--json",
                    "--threads", "1", *reference_runs.flags_of(row["args"])]
         result = subprocess.run(command + (["--arch", self.arch] if self.arch else []), capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if result.returncode < 0:
             return "differs", [f"pippin ended by signal {-result.returncode}"]
         if refusal:
-            return ("refused" if result.returncode else "better"), [refusal[:300], result.stderr[:300]]
+            return ("refused" if result.returncode else "better"), [refusal[:300], result.stdout[:300] if result.returncode else ""]
         if result.returncode:
-            return "differs", ["refused by pippin alone:", *result.stderr.splitlines()[:12]]
+            return "differs", ["refused by pippin alone:", *result.stderr.splitlines()[:12], result.stdout[:1500]]
         expected = reference_runs.with_agreed_deviations(reference_runs.record_of(theirs), row["args"])
         lines = reference_runs.record_differences(reference_runs.record_of(ours), expected)
+        planned = [tensor["name"] for tensor in json.loads(result.stdout)["tensors"]]
+        if not lines and planned != order:  # the order decides where files of 5 GiB are cut
+            place = next(i for i, (a, b) in enumerate(zip(planned, order)) if a != b)
+            lines = [f"other order from tensor {place}: {planned[place]}, expected {order[place]}"]
         return ("differs" if lines else "same"), lines
 
 
