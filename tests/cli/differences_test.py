@@ -1,0 +1,150 @@
+"""Sound checkpoints that mlx-vlm refuses and pippin converts, and what pippin refuses with its reason (docs/differences.md).
+
+    python3 tests/cli/differences_test.py PIPPIN CONFORMANCE
+"""
+
+import json
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CASES = ROOT / "tests" / "conformance" / "vlm"
+PIPPIN = CONFORMANCE = ""
+
+# Case, tensors that the result must have, tensors that it must not have, what its config.json must say.
+CONVERTED = [
+    ("gemma3_model_prefix", ["language_model.model.embed_tokens.weight", "vision_tower.vision_model.post_layernorm.weight"], [], {}),
+    ("xlm-roberta", ["embeddings.word_embeddings.weight"], [], {"model_type": "xlm_roberta"}),
+    ("qwen2_5_vl-nested_config", ["language_model.model.norm.weight"], [],
+     {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 160, "rms_norm_eps": 1e-06}),
+    ("internlm2", ["language_model.output.weight"], ["output.weight"], {}),
+    ("qwen3_vl-published_embedding", ["language_model.model.norm.weight"], ["language_model.lm_head.weight"],
+     {"model_type": "qwen3_vl_embedding"}),
+    ("llava_v5", ["vision_tower.vision_model.post_layernorm.weight"], ["vision_tower.post_layernorm.weight"], {}),
+    ("internvl_chat-published", ["language_model.model.layers.3.mlp.up_proj.weight", "language_model.lm_head.weight"],
+     ["language_model.model.layers.0.attention.wqkv.weight"], {"model_type": "internvl_chat"}),
+    # The reference converts these and forgets to say in config.json how they are packed.
+    ("qwen3_vl-fp8", ["language_model.model.layers.0.mlp.up_proj.scales"], [],
+     {"quantization": {"group_size": 32, "bits": 8, "mode": "mxfp8"}}),
+    ("gliner2_5", ["encoder.embeddings.word_embeddings.weight"], [], {"model_type": "extractor"}),
+]
+
+PIPELINES = ["bonsai", "ernie_image", "flux2", "flux3", "ideogram4", "llada_image", "mage_flow", "ming_image", "minimax_h3",
+             "moss_image", "qwen_image", "z_image"]
+
+# config.json and a part of the message.
+REFUSED = [({"model_type": name}, "image generation pipeline") for name in PIPELINES] + [
+    ({"model_type": "yolo11"}, "loaded from its own file format"),
+    ({"model_type": "llava", "architectures": ["LlavaLlamaForCausalLM"], "mm_vision_tower": "openai/clip"}, "in another repository"),
+]
+
+
+def tensors_of(folder):
+    """Name to (dtype, shape, bytes) of all safetensors files."""
+    found = {}
+    for path in folder.glob("*.safetensors"):
+        data = path.read_bytes()
+        length = struct.unpack("<Q", data[:8])[0]
+        for name, entry in json.loads(data[8 : 8 + length]).items():
+            if name != "__metadata__":
+                begin, end = (8 + length + offset for offset in entry["data_offsets"])
+                found[name] = (entry["dtype"], entry["shape"], data[begin:end])
+    return found
+
+
+class Differences(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="pippin-differences-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def source(self, case):
+        folder = self.folder / case
+        subprocess.run([CONFORMANCE, "--write-source", CASES / f"{case}.json", folder], check=True)
+        return folder
+
+    def convert(self, source, *flags):
+        out = self.folder / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        command = [PIPPIN, "convert", source, out, "--target", "mlx-vlm", "--quiet", *flags]
+        return out, subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+    def converted(self, source, *flags):
+        out, result = self.convert(source, *flags)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return tensors_of(out), json.loads((out / "config.json").read_text())
+
+    def test_converted(self):
+        for case, present, absent, says in CONVERTED:
+            with self.subTest(case=case):
+                tensors, config = self.converted(self.source(case))
+                for name in present:
+                    self.assertIn(name, tensors)
+                for name in absent:
+                    self.assertNotIn(name, tensors)
+                for key, value in says.items():
+                    self.assertEqual(config[key], value)
+
+    def test_refused_with_the_reason(self):
+        for config, reason in REFUSED:
+            with self.subTest(model_type=config["model_type"]):
+                source = self.folder / "source"
+                shutil.rmtree(source, ignore_errors=True)
+                shutil.copytree(ROOT / "examples" / "kjv-tiny", source)
+                (source / "config.json").write_text(json.dumps(config))
+                _, result = self.convert(source)
+                self.assertEqual(result.returncode, 7, result.stderr)
+                self.assertIn(reason, result.stderr)
+
+    def test_a_pipeline_of_several_models_is_explained(self):
+        source = self.folder / "pipeline"
+        shutil.copytree(ROOT / "examples" / "kjv-tiny", source / "text_encoder")
+        index = {"_class_name": "SomePipeline", "text_encoder": ["transformers", "LlamaModel"], "vae": ["diffusers", "AutoencoderKL"]}
+        (source / "model_index.json").write_text(json.dumps(index))
+        _, result = self.convert(source)
+        self.assertEqual(result.returncode, 7, result.stderr)
+        self.assertIn("(SomePipeline): text_encoder (LlamaModel), vae (AutoencoderKL)", result.stderr)
+
+    def test_deepseek_ocr_2_as_published_gives_the_same_model(self):
+        source = self.source("deepseekocr_2")
+        expected, _ = self.converted(source)
+        config = json.loads((source / "config.json").read_text())
+        config.update(model_type="deepseek_vl_v2", architectures=["DeepseekOCR2ForCausalLM"])
+        (source / "config.json").write_text(json.dumps(config))
+        tensors, config = self.converted(source)
+        self.assertEqual(tensors, expected)
+        self.assertEqual(config["model_type"], "deepseekocr_2")
+
+    # InternLM2 holds for each key head its queries, the key and the value; Qwen2 has three matrices, and biases.
+    def test_internlm2_is_cut_by_groups_of_heads(self):
+        source = self.source("internvl_chat-published")
+        before, (after, _) = tensors_of(source), self.converted(source)
+        config = json.loads((source / "config.json").read_text())["llm_config"]
+        heads, groups = config["num_attention_heads"], config["num_key_value_heads"]
+        head = config["hidden_size"] // heads
+        layer = "language_model.model.layers.2"
+        dtype, _, wqkv = before[f"{layer}.attention.wqkv.weight"]
+        size = head * config["hidden_size"] * 2
+        rows = [wqkv[i : i + size] for i in range(0, len(wqkv), size)]
+        each = heads // groups + 2
+        parts = {
+            "q": b"".join(row for i, row in enumerate(rows) if i % each < each - 2),
+            "k": b"".join(rows[each - 2 :: each]),
+            "v": b"".join(rows[each - 1 :: each]),
+        }
+        for name, expected in parts.items():
+            weight = after[f"{layer}.self_attn.{name}_proj.weight"]
+            self.assertEqual((weight[0], weight[2]), (dtype, expected))
+            bias = after[f"{layer}.self_attn.{name}_proj.bias"]
+            self.assertEqual(bias, (dtype, [len(expected) // size * head], bytes(len(expected) // size * head * 2)))
+        for old, new in [("w1", "gate"), ("w2", "down"), ("w3", "up")]:
+            self.assertEqual(after[f"{layer}.mlp.{new}_proj.weight"], before[f"{layer}.feed_forward.{old}.weight"])
+
+
+if __name__ == "__main__":
+    PIPPIN, CONFORMANCE = (str(Path(argument).resolve()) for argument in sys.argv[1:3])
+    unittest.main(argv=sys.argv[:1])
