@@ -62,7 +62,8 @@ int run(int argc, char** argv) {
   common->command_line.assign(argv, argv + argc);
 
   std::vector<std::pair<std::string, Run>> commands;
-  for (const auto& add : {add_convert, add_verify, add_architectures, add_completions}) {
+  for (const auto& add :
+       {add_convert, add_verify, add_architectures, add_download, add_whoami, add_cache, add_completions}) {
     Run command = add(app, common);
     commands.emplace_back(app.get_subcommands({}).back()->get_name(), std::move(command));
   }

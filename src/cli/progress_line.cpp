@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "cli/terminal.h"
 
@@ -11,6 +12,17 @@ namespace {
 
 constexpr double first_after = 0.5;   // seconds
 constexpr double at_most_each = 0.1;  // seconds between two lines
+
+double share_of(uint64_t done, uint64_t total) {
+  return total > 0 ? 100.0 * static_cast<double>(done) / static_cast<double>(total) : 100.0;
+}
+
+std::string json_of(const std::vector<FileProgress>& files) {
+  if (files.empty()) return {};
+  auto rows = nlohmann::ordered_json::array();
+  for (const auto& file : files) rows.push_back({{"name", file.name}, {"done", file.done}, {"total", file.total}});
+  return ", \"files\": " + rows.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
 
 }  // namespace
 
@@ -29,7 +41,7 @@ double ProgressLine::seconds() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
 }
 
-void ProgressLine::show(uint64_t done, uint64_t total) {
+void ProgressLine::show(uint64_t done, uint64_t total, const std::vector<FileProgress>& files) {
   const double now = seconds();
   const bool last = done >= total;
   if (style_ == ProgressStyle::none || (!last && now - last_shown_ < at_most_each)) return;
@@ -39,17 +51,17 @@ void ProgressLine::show(uint64_t done, uint64_t total) {
     last_shown_ = now;
     fmt::print(stderr,
                "{{\"event\": \"progress\", \"what\": \"{}\", \"done\": {}, \"total\": {}, \"bytes_per_second\": "
-               "{:.0f}, \"eta_seconds\": {:.1f}}}\n",
-               what_, done, total, rate, left);
+               "{:.0f}, \"eta_seconds\": {:.1f}{}}}\n",
+               what_, done, total, rate, left, json_of(files));
     return;
   }
   if (now < first_after) return;
   last_shown_ = now;
   visible_ = true;
-  const double share = total > 0 ? 100.0 * static_cast<double>(done) / static_cast<double>(total) : 100.0;
-  std::string text =
-      fmt::format("{} {:3.0f} %  {} of {}  {}/s  ETA {}", what_, share, bytes_text(static_cast<double>(done)),
-                  bytes_text(static_cast<double>(total)), bytes_text(rate), duration_text(left));
+  std::string text = fmt::format("{} {:3.0f} %  {} of {}  {}/s  ETA {}", what_, share_of(done, total),
+                                 bytes_text(static_cast<double>(done)), bytes_text(static_cast<double>(total)),
+                                 bytes_text(rate), duration_text(left));
+  for (const auto& file : files) text += fmt::format("  {} {:.0f} %", file.name, share_of(file.done, file.total));
   const auto width = static_cast<size_t>(columns_of_terminal() - 1);
   if (text.size() > width) text.resize(width);
   fmt::print(stderr, "\r\033[K{}", text);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace pippin::cli {
 
@@ -11,6 +12,13 @@ enum class ProgressStyle : uint8_t { none, line, json };
 
 // "auto": a line on a terminal, else nothing. Also "line", "json", "none".
 ProgressStyle progress_style(const std::string& asked, bool quiet);
+
+// A part of the work, in the same unit as the whole.
+struct FileProgress {
+  std::string name;
+  uint64_t done;
+  uint64_t total;
+};
 
 // Writes to the error stream. Nothing appears in the first half second, so short runs stay silent on a terminal.
 class ProgressLine {
@@ -20,7 +28,8 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
-  void show(uint64_t done, uint64_t total);
+  // files: those under way, if the work goes by files.
+  void show(uint64_t done, uint64_t total, const std::vector<FileProgress>& files = {});
   void clear();
 
  private:

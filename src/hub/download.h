@@ -1,0 +1,26 @@
+// Downloads within a session; what include/pippin/hub.h offers is this with the settings of the process.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "hub/hub_session.h"
+#include "hub/listing.h"
+#include "pippin/hub.h"
+
+namespace pippin {
+
+struct RepoListing {
+  std::string commit;
+  std::vector<RepoFile> files;  // sorted by name
+};
+
+// The commit of a revision and all its files. What is known of a commit never changes, so that the cache is asked
+// first; nothing is written. Offline, the cache alone.
+Result<RepoListing> list_repo(HubSession& session, const std::string& repo, const std::string& revision);
+
+// piece_size: of large files, for tests; 0: by the file's size.
+Result<DownloadReport> download_with(HubSession& session, const DownloadOptions& options, const DownloadHooks& hooks,
+                                     uint64_t piece_size = 0);
+
+}  // namespace pippin

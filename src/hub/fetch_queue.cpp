@@ -1,0 +1,287 @@
+#include "hub/fetch_queue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "hub/disk_file.h"
+#include "hub/partial_file.h"
+#include "hub/remote_file.h"
+#include "source/quoted_text.h"
+
+namespace pippin {
+namespace {
+
+constexpr int most_tries = 3;  // for a content whose digest is wrong
+constexpr auto progress_every = std::chrono::milliseconds(100);
+
+enum class Stage : uint8_t { waiting, opening, probing, open, single, checking, done };
+
+// A file on its way.
+struct Job {
+  RepoFile file;
+  RemoteFile remote;
+  std::atomic<Stage> stage{Stage::waiting};
+  std::optional<DiskFile> lock = std::nullopt;
+  std::optional<PartialFile> partial = std::nullopt;
+  std::vector<bool> given = {};  // pieces that a worker has or had
+  size_t working = 0;            // workers on its pieces
+  int tries = 0;
+  std::atomic<uint64_t> done{0};  // bytes there
+
+  Job(HubSession& session, const std::string& repo, const std::string& commit, RepoFile of)
+      : file(of), remote(session, repo, commit, std::move(of)) {}
+};
+
+struct Task {
+  enum class Kind : uint8_t { open, piece, check } kind;
+  Job* job;
+  size_t piece = 0;
+};
+
+class FetchQueue {
+ public:
+  FetchQueue(HubSession& session, TargetFolder& target, const FetchOptions& options)
+      : session_(session), target_(target), options_(options) {}
+
+  void add(const std::string& repo, const std::string& commit, const RepoFile& file) {
+    jobs_.emplace_back(session_, repo, commit, file);
+    total_ += file.size;
+  }
+
+  Result<FetchReport> run() {
+    const auto count = static_cast<size_t>(std::clamp(options_.connections, 1, 64));
+    std::vector<std::thread> workers;
+    for (size_t i = 0; i < count; ++i) workers.emplace_back([this] { work(); });
+    watch();
+    for (auto& worker : workers) worker.join();
+    show_progress();
+    if (error_) return tl::unexpected<Error>(std::move(*error_));
+    report_.bytes = fetched_;
+    return std::move(report_);
+  }
+
+ private:
+  void work() {
+    while (const auto task = next()) {
+      Status status;
+      if (task->kind == Task::Kind::open) status = open(*task->job);
+      if (task->kind == Task::Kind::piece) status = fetch_piece(*task->job, task->piece);
+      if (task->kind == Task::Kind::check) status = check(*task->job);
+      if (!status) fail_with(std::move(status).error());
+    }
+  }
+
+  // Waits for something to do; nothing when all is done or one has failed. Files that are begun come first.
+  std::optional<Task> next() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      if (error_ || session_.is_stopped()) return std::nullopt;
+      while (first_ < jobs_.size() && jobs_[first_].stage == Stage::done) ++first_;
+      if (first_ == jobs_.size()) return std::nullopt;
+      for (size_t i = first_; i < jobs_.size(); ++i) {
+        if (auto task = task_of(jobs_[i])) return task;
+      }
+      changed_.wait_for(lock, progress_every);
+    }
+  }
+
+  static std::optional<Task> task_of(Job& job) {
+    if (job.stage == Stage::waiting) {
+      job.stage = Stage::opening;
+      return Task{Task::Kind::open, &job};
+    }
+    if (job.stage != Stage::open) return std::nullopt;
+    for (size_t i = 0; i < job.given.size(); ++i) {
+      if (job.given[i]) continue;
+      job.given[i] = true;
+      ++job.working;
+      // The first answer of a file tells whether its server knows ranges; until then it gets one connection.
+      if (job.remote.ranges() == RemoteFile::Ranges::unknown) job.stage = Stage::probing;
+      if (job.remote.ranges() == RemoteFile::Ranges::ignored) {
+        job.given.assign(job.given.size(), true);
+        job.stage = Stage::single;
+      }
+      return Task{Task::Kind::piece, &job, i};
+    }
+    if (job.working > 0) return std::nullopt;
+    job.stage = Stage::checking;
+    return Task{Task::Kind::check, &job};
+  }
+
+  Status open(Job& job) {
+    const auto stopped = [this] { return is_ending(); };
+    PIPPIN_TRY(const bool there_at_once, target_.has(job.file));
+    if (there_at_once) return finish(job, false);
+    const auto path = target_.partial(job.file);
+    PIPPIN_CHECK(make_folders(path.parent_path()));
+    while (!job.partial) {
+      PIPPIN_TRY(job.lock, wait_for_lock(target_.lock(job.file), stopped));
+      if (!job.lock) return {};
+      // Whoever had the lock may have fetched it.
+      PIPPIN_TRY(const bool there, target_.has(job.file));
+      if (there) return finish(job, false);
+      PIPPIN_TRY(job.partial, PartialFile::open(path, job.file.size, options_.piece_size));
+      if (job.partial) break;
+      job.lock.reset();
+      if (stopped()) return {};
+      std::this_thread::sleep_for(progress_every);
+    }
+    job.done = job.partial->bytes_there();
+    before_ += job.done;
+    take_up(job);
+    return {};
+  }
+
+  // Begins with the pieces that are missing.
+  void take_up(Job& job) {
+    const std::lock_guard lock(mutex_);
+    job.given.assign(job.partial->piece_count(), false);
+    for (size_t i = 0; i < job.given.size(); ++i) {
+      const auto missing = job.partial->missing(i);
+      job.given[i] = missing.begin == missing.end;
+    }
+    job.stage = Stage::open;
+    changed_.notify_all();
+  }
+
+  Status fetch_piece(Job& job, size_t piece) {
+    auto missing = job.partial->missing(piece);
+    // A server without ranges sends all in one go; the rest of the file is this worker's.
+    if (job.stage == Stage::single) missing.end = job.file.size;
+    const auto status =
+        job.remote.read(missing.begin, missing.end, [&](uint64_t offset, std::span<const std::byte> bytes) -> Status {
+          if (job.stage == Stage::probing && job.remote.ranges() == RemoteFile::Ranges::given)
+            set_stage(job, Stage::open);
+          PIPPIN_CHECK(job.partial->write(offset, bytes));
+          job.done += bytes.size();
+          fetched_ += bytes.size();
+          return {};
+        });
+    const auto noted = job.partial->note(piece);
+    const std::lock_guard lock(mutex_);
+    --job.working;
+    if (job.stage == Stage::probing || job.stage == Stage::single) job.stage = Stage::open;
+    changed_.notify_all();
+    return status ? noted : status;
+  }
+
+  Status check(Job& job) {
+    PIPPIN_TRY(const bool right, job.partial->check(job.file.content_id(), [this] { return is_ending(); }));
+    if (right) {
+      PIPPIN_CHECK(job.partial->finish());
+      PIPPIN_CHECK(target_.put(job.partial->path(), job.file));
+      return finish(job, true);
+    }
+    wasted_ += job.file.size;
+    job.done = 0;
+    if (++job.tries >= most_tries) {
+      return fail(ErrorTag::bad_file, "a file has the content that the Hub promises",
+                  fmt::format("{}: other bytes came, {} times", in_quotes(job.file.name), most_tries),
+                  "run it again later, or over another connection");
+    }
+    take_up(job);
+    return {};
+  }
+
+  Status finish(Job& job, bool fetched) {
+    const std::lock_guard lock(mutex_);
+    if (fetched)
+      report_.fetched.push_back(job.file.name);
+    else
+      total_ -= job.file.size;
+    job.partial.reset();
+    job.lock.reset();
+    job.stage = Stage::done;
+    changed_.notify_all();
+    return {};
+  }
+
+  void set_stage(Job& job, Stage stage) {
+    const std::lock_guard lock(mutex_);
+    job.stage = stage;
+    changed_.notify_all();
+  }
+
+  void fail_with(Error error) {
+    const std::lock_guard lock(mutex_);
+    if (!error_) error_ = std::move(error);
+    session_.stop();
+    changed_.notify_all();
+  }
+
+  bool is_ending() {
+    if (session_.is_stopped()) return true;
+    const std::lock_guard lock(mutex_);
+    return error_.has_value();
+  }
+
+  // Tells the progress until all is done.
+  void watch() {
+    while (true) {
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, progress_every);
+        if (session_.is_stopped() && !error_) {
+          error_ = Error{ErrorTag::interrupted, "", "interrupted", "run it again: what has arrived is kept", {}};
+        }
+        const bool all_done = std::ranges::all_of(jobs_, [](const Job& job) { return job.stage == Stage::done; });
+        if (error_ || all_done) return;
+      }
+      show_progress();
+    }
+  }
+
+  void show_progress() {
+    if (!options_.progress) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - shown_ < progress_every) return;
+    shown_ = now;
+    DownloadProgress progress;
+    {
+      const std::lock_guard lock(mutex_);
+      progress.done = fetched_;
+      progress.total = std::max<uint64_t>(total_ - before_ + wasted_, progress.done);
+      progress.files = jobs_.size();
+      for (const auto& job : jobs_) {
+        if (job.stage == Stage::done)
+          ++progress.files_done;
+        else if (job.stage != Stage::waiting && job.stage != Stage::opening)
+          progress.current.push_back({job.file.name, std::min<uint64_t>(job.done, job.file.size), job.file.size});
+      }
+    }
+    options_.progress(progress);
+  }
+
+  HubSession& session_;
+  TargetFolder& target_;
+  const FetchOptions& options_;
+  std::deque<Job> jobs_;
+  size_t first_ = 0;  // all before it are done
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<Error> error_;
+  FetchReport report_;
+  std::chrono::steady_clock::time_point shown_{};
+  std::atomic<uint64_t> fetched_{0};
+  std::atomic<uint64_t> total_{0};   // of all files that are not there
+  std::atomic<uint64_t> before_{0};  // that earlier runs had fetched of them
+  std::atomic<uint64_t> wasted_{0};  // that had a wrong digest
+};
+
+}  // namespace
+
+Result<FetchReport> fetch(HubSession& session, const std::string& repo, const std::string& commit,
+                          const std::vector<RepoFile>& files, TargetFolder& target, const FetchOptions& options) {
+  FetchQueue queue(session, target, options);
+  for (const auto& file : files) queue.add(repo, commit, file);
+  return queue.run();
+}
+
+}  // namespace pippin

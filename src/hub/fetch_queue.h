@@ -1,0 +1,34 @@
+// Fetches many files side by side, large ones in pieces side by side. What has arrived stays for the next run.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hub/hub_session.h"
+#include "hub/listing.h"
+#include "hub/target_folder.h"
+#include "pippin/hub.h"
+
+namespace pippin {
+
+struct FetchOptions {
+  int connections = 8;
+  uint64_t piece_size = 0;  // 0: by the file's size
+  std::function<void(const DownloadProgress&)> progress = nullptr;
+};
+
+struct FetchReport {
+  uint64_t bytes = 0;  // that came over the network and stayed
+  std::vector<std::string> fetched;
+};
+
+// Files that the target has already are not asked for. Every file is checked by its digest before it takes its place;
+// one with a wrong digest is fetched anew, three times in all. The first error ends it. Progress is told in the
+// caller's thread, a few times a second.
+Result<FetchReport> fetch(HubSession& session, const std::string& repo, const std::string& commit,
+                          const std::vector<RepoFile>& files, TargetFolder& target, const FetchOptions& options);
+
+}  // namespace pippin

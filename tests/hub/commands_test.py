@@ -1,0 +1,222 @@
+"""pippin download, whoami and cache from outside, against the stand-in: what they print, their exit statuses, and what
+is left on the disk when they are killed or the disk is full.
+
+    python3 tests/hub/commands_test.py PIPPIN
+"""
+
+import hashlib
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.request
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PIPPIN = ""
+MIB = 1024 * 1024
+
+
+class Hub:
+    """stand_in_hub.py with one repository: a large file of 40 MiB and a small one."""
+
+    def __init__(self, folder, *arguments):
+        self.files = {"config.json": b"{}", "model.safetensors": random.Random(1).randbytes(40 * MIB)}
+        for name, content in self.files.items():
+            path = folder / "repos" / "org" / "model" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        command = [sys.executable, "-B", HERE / "stand_in_hub.py", "--root", folder / "repos", *arguments]
+        self.process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True)
+        self.url = json.loads(self.process.stdout.readline())["hub"]
+
+    def control(self, what, body=None):
+        request = urllib.request.Request(f"{self.url}/__stand_in__/{what}", data=body and json.dumps(body).encode())
+        with urllib.request.urlopen(request) as answer:
+            return json.loads(answer.read())
+
+    def faults(self, *faults):
+        request = urllib.request.Request(f"{self.url}/__stand_in__/faults", data=json.dumps(faults).encode())
+        urllib.request.urlopen(request).close()
+
+    def bytes_sent(self):
+        return sum(row["sent"] for row in self.control("log") if row["route"] == "download")
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Commands(unittest.TestCase):
+    arguments = ()
+
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="pippin-hub-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.hub = Hub(self.folder, "--token", "hf_good", *self.arguments)
+        self.addCleanup(self.hub.close)
+        self.cache = self.folder / "cache"
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING", "TRANSFORMERS"))}
+        self.environment |= {"HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.folder / "home"), "HF_HUB_CACHE": str(self.cache)}
+
+    def pippin(self, *arguments, **options):
+        environment = self.environment | options.pop("env", {})
+        return subprocess.run([PIPPIN, *map(str, arguments)], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                              env=environment, **options)
+
+    def blobs(self):
+        return sorted((self.cache / "models--org--model" / "blobs").glob("*"))
+
+    def expect_nothing_corrupt(self):
+        for blob in self.blobs():
+            if len(blob.name) == 64:
+                self.assertEqual(hashlib.sha256(blob.read_bytes()).hexdigest(), blob.name)
+
+    def expect_whole(self, folder):
+        for name, content in self.hub.files.items():
+            self.assertEqual((folder / name).read_bytes(), content, name)
+
+    def test_download_prints_where_the_files_are(self):
+        result = self.pippin("download", "org/model", "--quiet")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.expect_whole(Path(result.stdout.strip()))
+        again = json.loads(self.pippin("download", "org/model", "--json").stdout)
+        self.assertEqual((again["bytes_fetched"], again["bytes"]), (0, 40 * MIB + 2))
+
+    def test_progress_tells_of_each_file(self):
+        self.hub.faults({"kind": "slow", "rate": 10 * MIB, "scope": "cdn"})
+        result = self.pippin("download", "org/model", "--progress", "json")
+        events = [json.loads(line) for line in result.stderr.splitlines()]
+        self.assertEqual(events[-1]["done"], events[-1]["total"])
+        self.assertTrue(any(file["name"] == "model.safetensors" for event in events for file in event.get("files", [])))
+
+    def test_exit_statuses(self):
+        for arguments, status in [
+            (["download"], 2),
+            (["download", "not a name"], 2),
+            (["download", "org/none"], 3),
+            (["download", "org/model", "none.bin"], 3),
+            (["download", "org/model", "--revision", "v9"], 3),
+            (["whoami"], 15),
+            (["cache"], 2),
+            (["cache", "rm"], 2),
+            (["cache", "rm", "org/model", "--yes"], 3),
+        ]:
+            with self.subTest(arguments=arguments):
+                self.assertEqual(self.pippin(*arguments).returncode, status)
+        unreachable = self.pippin("download", "org/model", env={"HF_ENDPOINT": "http://127.0.0.1:1"})
+        self.assertEqual(unreachable.returncode, 14, unreachable.stderr)
+        offline = self.pippin("download", "org/model", env={"HF_HUB_OFFLINE": "1"})
+        self.assertEqual(offline.returncode, 3, offline.stderr)
+
+    def test_whoami_never_shows_the_token(self):
+        result = self.pippin("whoami", env={"HF_TOKEN": "hf_good"})
+        self.assertEqual(result.stdout.splitlines()[0], "tester")
+        refused = self.pippin("whoami", env={"HF_TOKEN": "hf_stolen"})
+        self.assertEqual(refused.returncode, 15)
+        self.assertNotIn("hf_", (result.stdout + refused.stdout + refused.stderr).replace("hf_token", ""))
+
+    def test_the_cache_is_listed_checked_and_cleared(self):
+        self.pippin("download", "org/model", "--quiet")
+        self.assertIn("org/model", self.pippin("cache", "ls").stdout)
+        self.assertEqual(self.pippin("cache", "verify").returncode, 0)
+        large = next(blob for blob in self.blobs() if len(blob.name) == 64)
+        with large.open("r+b") as file:
+            file.write(b"\0\0\0\0\0\0\0\0")
+        self.assertEqual(self.pippin("cache", "verify", "org/model").returncode, 4)
+        self.assertEqual(self.pippin("cache", "rm", "org/model").returncode, 2, "nobody to ask")
+        self.assertEqual(self.pippin("cache", "rm", "org/model", "--yes").returncode, 0)
+        self.assertEqual(json.loads(self.pippin("cache", "ls", "--json").stdout)["repos"], [])
+
+    def test_killed_in_the_middle(self):
+        self.hub.faults({"kind": "slow", "rate": 8 * MIB, "scope": "cdn"})
+        child = subprocess.Popen([PIPPIN, "download", "org/model"], stdout=subprocess.DEVNULL, env=self.environment)
+        part = self.cache / "models--org--model" / "blobs"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            partials = [path for path in part.glob("*.incomplete") if path.stat().st_blocks * 512 > 12 * MIB]
+            if partials:
+                break
+            time.sleep(0.02)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        self.expect_nothing_corrupt()
+        time.sleep(0.5)  # until the stand-in has noticed, and logged what it sent
+        self.hub.faults()
+        before = self.hub.bytes_sent()
+        result = self.pippin("download", "org/model", "--quiet")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.expect_whole(Path(result.stdout.strip()))
+        second = self.hub.bytes_sent() - before
+        self.assertLess(second, 32 * MIB, "what had come was not fetched again")
+        self.assertEqual([path.name for path in part.glob("*.incomplete")], [])
+
+    def test_interrupted_by_the_user(self):
+        self.hub.faults({"kind": "slow", "rate": 2 * MIB, "scope": "cdn"})
+        child = subprocess.Popen([PIPPIN, "download", "org/model"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environment)
+        time.sleep(1.5)
+        os.kill(child.pid, signal.SIGINT)
+        self.assertEqual(child.wait(timeout=20), 130)
+
+    def limited(self, size):
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+        return limit
+
+    def test_a_disk_that_takes_no_more(self):
+        result = self.pippin("download", "org/model", preexec_fn=self.limited(10 * MIB))
+        self.assertEqual(result.returncode, 11, result.stderr)
+        self.assertIn("free some space", result.stderr)
+        self.expect_nothing_corrupt()
+        self.assertEqual(self.pippin("download", "org/model", "--quiet").returncode, 0)
+        self.expect_nothing_corrupt()
+
+    @unittest.skipUnless(sys.platform == "linux" and os.geteuid() == 0, "needs a file system of its own")
+    def test_a_disk_that_is_too_small_is_told_at_once(self):
+        small = self.folder / "small"
+        small.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", small], capture_output=True).returncode != 0:
+            self.skipTest("mounting is not allowed here")
+        try:
+            result = self.pippin("download", "org/model", env={"HF_HUB_CACHE": str(small)})
+            self.assertEqual(result.returncode, 11, result.stderr)
+            self.assertEqual(self.hub.bytes_sent(), 0)
+        finally:
+            subprocess.run(["umount", small], check=True)
+
+
+@unittest.skipUnless(shutil.which("openssl"), "needs openssl to make a certificate")
+class Tls(unittest.TestCase):
+    def test_a_server_must_prove_who_it_is(self):
+        with tempfile.TemporaryDirectory(prefix="pippin-hub-") as name:
+            folder = Path(name)
+            cert, key = folder / "cert.pem", folder / "key.pem"
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                            "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+                           check=True, capture_output=True)
+            hub = Hub(folder, "--cert", str(cert), "--key", str(key))
+            try:
+                environment = {"HOME": name, "HF_ENDPOINT": hub.url, "PATH": os.environ["PATH"]}
+                command = [PIPPIN, "download", "org/model", "config.json", "--quiet"]
+                refused = subprocess.run(command, capture_output=True, text=True, env=environment)
+                self.assertEqual(refused.returncode, 14, refused.stderr)
+                self.assertIn("SSL_CERT_FILE", refused.stderr)
+                trusted = subprocess.run(command, capture_output=True, text=True, env=environment | {"SSL_CERT_FILE": str(cert)})
+                self.assertEqual(trusted.returncode, 0, trusted.stderr)
+            finally:
+                hub.close()
+
+
+if __name__ == "__main__":
+    PIPPIN = str(Path(sys.argv.pop(1)).resolve())
+    unittest.main()
