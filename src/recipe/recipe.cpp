@@ -184,6 +184,7 @@ Result<RecipePtr> arithmetic(Arithmetic::Op op, RecipePtr x, RecipePtr y) {
 
 Result<RecipePtr> dequantize_blocks(RecipePtr weight, RecipePtr scale, int64_t block_rows, int64_t block_columns,
                                     DType dtype) {
+  if (scale->dtype == DType::F16) scale = cast(std::move(scale), DType::F32);  // as MLX takes it beside BF16
   const bool dtypes = (weight->dtype == DType::F8_E4M3 || weight->dtype == DType::U8) &&
                       (scale->dtype == DType::F32 || scale->dtype == DType::BF16) && is_floating(dtype);
   bool shapes = rank_of(weight) >= 2 && block_rows > 0 && block_columns > 0;
@@ -195,7 +196,7 @@ Result<RecipePtr> dequantize_blocks(RecipePtr weight, RecipePtr scale, int64_t b
     shapes = blocks == scale->shape;
   }
   if (!dtypes || !shapes)
-    return misfit("fp8 weights (F8_E4M3) have one F32 or BF16 scale a block",
+    return misfit("fp8 weights (F8_E4M3) have one floating point scale a block",
                   fmt::format("weight {}, scale {}, blocks of {} x {}, to {}", text_of(*weight), text_of(*scale),
                               block_rows, block_columns, name_of(dtype)));
   Shape shape = weight->shape;

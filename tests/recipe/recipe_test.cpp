@@ -44,6 +44,8 @@ TEST(Recipe, ShapesAndTextOfEveryOperation) {
             "BF16[20000, 6] reshape[20000, 6] of broadcast[4, 5000, 6] of reshape[4, 1, 6] of a");
   EXPECT_EQ(text(dequantize_blocks(source(DType::F8_E4M3, {3, 5}), source(DType::F32, {2, 3}, 1), 2, 2, DType::BF16)),
             "BF16[3, 5] dequantize(2 x 2 blocks to BF16) of [a, b]");
+  EXPECT_EQ(text(dequantize_blocks(source(DType::U8, {3, 5}), source(DType::F16, {2, 3}, 1), 2, 2, DType::BF16)),
+            "BF16[3, 5] dequantize(2 x 2 blocks to BF16) of [a, cast(F32) of b]");
 }
 
 TEST(Recipe, ManyInputsAreCounted) {
