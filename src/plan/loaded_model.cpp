@@ -114,7 +114,13 @@ Result<LoadedModel> load_model(const Checkpoint& checkpoint, const SpecLibrary& 
   PIPPIN_CHECK(edit_config(model.config, *model.scope));
   PIPPIN_TRY(model.tree, build_modules(*model.scope));
   if (request.target == Target::mlx_lm) make_ternary(model.tree, model.config);
-  add_global_scales(model.tree, model.tensors, request.target);
+  const bool scaled_experts = add_global_scales(model.tree, model.tensors, request.target);
+  if (scaled_experts && request.target == Target::mlx_lm && request.dequantize) {
+    model.warnings.push_back(
+        "mlx-lm's -d leaves out the scale that each nvfp4 expert has, and so does this: the dense experts are not "
+        "those "
+        "of the model; --requantize reads them right");
+  }
   if (request.target == Target::mlx_vlm) leave_out_absent_parts(model.tree, model.tensors, model.warnings);
   if (!model.config.contains("quantization") || model.config["quantization"].is_null()) {
     PIPPIN_CHECK(add_packed_rules(*spec, model.tree, model.tensors, model.quantization));

@@ -81,6 +81,15 @@ Result<RecipePtr> dense_fp8(const std::string& prefix, const RecipePtr& weight, 
   return cast(std::move(product), result);
 }
 
+// Weights joined shard by shard have more scales than blocks: they are left to the model's rules.
+bool one_scale_a_block(const TensorMap& tensors, const std::string& prefix) {
+  const auto weight = tensors.find(prefix + ".weight");
+  const Shape& scales = tensors.at(prefix + ".weight_scale_inv")->shape;
+  if (weight == tensors.end() || weight->second->shape.size() != 2 || scales.size() != 2) return true;
+  const Shape& shape = weight->second->shape;
+  return scales[0] <= (shape[0] + 127) / 128 && scales[1] <= (shape[1] + 127) / 128;
+}
+
 Json weights_of_group(const Json& declared, std::string_view format) {
   const Json groups = declared.value("config_groups", Json::object());
   for (const auto& [name, group] : groups.items()) {
@@ -162,6 +171,7 @@ Result<Json> unpack_modelopt(TensorMap& tensors) {
 
 Result<Json> requantize_fp8_blocks(TensorMap& tensors) {
   for (const auto& prefix : prefixes_with(tensors, ".weight_scale_inv")) {
+    if (!one_scale_a_block(tensors, prefix)) continue;
     const RecipePtr scale = take(tensors, prefix + ".weight_scale_inv");
     const RecipePtr weight = take(tensors, prefix + ".weight");
     if (!weight) return malformed(prefix + ".weight_scale_inv without a weight");
@@ -177,7 +187,7 @@ bool is_global_scale(std::string_view parameter) {
   return std::find(global_scales.begin(), global_scales.end(), parameter) != global_scales.end();
 }
 
-void add_global_scales(ModuleTree& tree, const TensorMap& tensors, Target target) {
+bool add_global_scales(ModuleTree& tree, const TensorMap& tensors, Target target) {
   std::set<size_t> touched;
   for (size_t index = 0; index < tree.modules.size(); ++index) {
     MlxModule& module = tree.modules[index];
@@ -197,6 +207,7 @@ void add_global_scales(ModuleTree& tree, const TensorMap& tensors, Target target
     if (parameter == 0 && touched.contains(index)) order.emplace_back(index, tree.modules[index].parameters.size() - 1);
   }
   tree.order = std::move(order);
+  return !touched.empty();
 }
 
 }  // namespace pippin

@@ -20,12 +20,14 @@ Result<nlohmann::ordered_json> unpack_compressed_tensors(TensorMap& tensors, con
 // NVIDIA ModelOpt: weight + weight_scale + weight_scale_2 is nvfp4; weight + weight_scale alone is fp8, made dense.
 Result<nlohmann::ordered_json> unpack_modelopt(TensorMap& tensors);
 
-// fp8 weights with weight_scale_inv for blocks of 128 x 128, quantized anew as mxfp8.
+// fp8 weights with weight_scale_inv for blocks of 128 x 128, quantized anew as mxfp8; not those with more scales than
+// blocks.
 Result<nlohmann::ordered_json> requantize_fp8_blocks(TensorMap& tensors);
 
 // nvfp4 layers may have a scale for the whole tensor, or for each expert, which becomes a parameter of the module. In
-// mlx-vlm: weight_global_scale (divides) or weight_scale_2 (multiplies); in mlx-lm global_scale, of experts only.
-void add_global_scales(ModuleTree& tree, const TensorMap& tensors, Target target);
+// mlx-vlm: weight_global_scale (divides) or weight_scale_2 (multiplies); in mlx-lm global_scale, of experts only, which
+// is 2688 times the factor. True where there are any.
+bool add_global_scales(ModuleTree& tree, const TensorMap& tensors, Target target);
 bool is_global_scale(std::string_view parameter);
 
 }  // namespace pippin

@@ -113,9 +113,21 @@ class Planner {
     return globally_scaled(module, std::move(dense));
   }
 
-  // nvfp4 layers of other makers have one more scale for the whole tensor, or for each expert.
+  // nvfp4 layers of other makers have one more scale for the whole tensor, or for each expert. mlx-lm's -d forgets its
+  // own, and the bytes are the reference's.
   Result<RecipePtr> globally_scaled(const MlxModule& module, RecipePtr dense) {
     using Op = Arithmetic::Op;
+    if (const auto scale = model_.tensors.find(module.name_of("global_scale"));
+        scale != model_.tensors.end() && request_.target == Target::mlx_lm && !request_.dequantize) {
+      constexpr double largest = 6 * 448;  // of a code times that of its scale
+      PIPPIN_TRY(const RecipePtr factors,
+                 arithmetic(Op::divide, cast(scale->second, DType::F32), constant(largest, DType::F32, {})));
+      Shape shape = factors->shape;
+      shape.resize(dense->shape.size(), 1);
+      PIPPIN_TRY(const RecipePtr each, reshape(factors, shape));
+      PIPPIN_TRY(RecipePtr scaled, arithmetic(Op::multiply, cast(dense, DType::F32), each));
+      return cast(std::move(scaled), dense->dtype);
+    }
     for (const auto& [name, op] :
          {std::pair("weight_global_scale", Op::divide), std::pair("weight_scale_2", Op::multiply)}) {
       if (!model_.tensors.contains(module.name_of(name))) continue;

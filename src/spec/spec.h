@@ -18,6 +18,7 @@ namespace pippin {
 struct SpecField {
   std::string name;
   bool required = false;
+  bool flag = false;                   // null is false
   Value fallback;                      // where the field is absent
   std::optional<Expression> computed;  // where it is absent or null
 };

@@ -125,8 +125,9 @@ class Compiler {
     for (const auto& [key, value] : table.items()) {
       SpecField field;
       field.name = key;
-      if (value.is_string() && value.get_ref<const std::string&>() == "required") {
+      if (value == "required" || value == "required flag") {
         field.required = true;
+        field.flag = value != "required";
       } else if (value.is_string() && value.get_ref<const std::string&>().starts_with("=")) {
         PIPPIN_TRY(field.computed,
                    Expression::parse(value.get_ref<const std::string&>().substr(1), place("config." + key)));

@@ -76,6 +76,8 @@ Status SpecScope::read_fields() {
     const bool null = present && config_[field.name].is_null();
     if (present && !(null && (field.computed || field.required))) {
       fields_[field.name] = config_[field.name];
+    } else if (null && field.flag) {
+      fields_[field.name] = false;
     } else if (field.required) {
       missing.push_back(field.name);
     } else if (field.computed) {

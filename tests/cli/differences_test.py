@@ -31,6 +31,8 @@ CONVERTED = [
     # The reference converts these and forgets to say in config.json how they are packed.
     ("qwen3_vl-fp8", ["language_model.model.layers.0.mlp.up_proj.scales"], [],
      {"quantization": {"group_size": 32, "bits": 8, "mode": "mxfp8"}}),
+    ("mimo_v2_fp8", ["language_model.model.layers.1.self_attn.q_proj.weight", "language_model.model.layers.0.self_attn.o_proj.scales"],
+     ["language_model.model.layers.1.self_attn.qkv_proj.weight"], {}),
     ("gliner2_5", ["encoder.embeddings.word_embeddings.weight"], [], {"model_type": "extractor"}),
 ]
 

@@ -87,6 +87,7 @@ std::vector<std::string> recipes_after(const std::string& text, const std::vecto
     tensors.emplace(name, from_source(static_cast<uint32_t>(names.size()), dtype, shape));
     names.push_back(name);
   }
+  made->scope->look_at(&tensors, "");
   if (auto status = apply_weight_rules(*made->scope, tensors); !status) return {status.error().message()};
   std::vector<std::string> result;
   for (const auto& [name, tensor] : tensors) result.push_back(name + " = " + describe(*tensor, names));
@@ -103,7 +104,7 @@ TEST(WeightRules, FunctionsAndLimits) {
 }
 
 TEST(WeightRules, BroadcastRepeatsAxes) {
-  const std::string rule = "[[weights]]\nbroadcast = '{x}.s'\nshape = \"[dim(x + '.w', 0), 3]\"\nto = '{x}.t'";
+  const std::string rule = "[[weights]]\nbroadcast = '{at}.s'\nshape = \"[dim(at + '.w', 0), 3]\"\nto = '{at}.t'";
   EXPECT_THAT(recipes_after(rule, {{"a.s", DType::F32, {2, 1}}, {"a.w", DType::BF16, {2, 3, 4}}}),
               ElementsAre("a.t = broadcast[2, 3] of a.s", "a.w = a.w"));
   EXPECT_THAT(recipes_after(rule, {{"a.s", DType::F32, {3, 1}}, {"a.w", DType::BF16, {2, 3, 4}}}),
@@ -111,7 +112,7 @@ TEST(WeightRules, BroadcastRepeatsAxes) {
 }
 
 TEST(WeightRules, DequantizeTakesTheScales) {
-  const std::string rule = "[[weights]]\ndequantize = '{x}.w'\nscales = '{x}.s'\nmode = 'mxfp8'";
+  const std::string rule = "[[weights]]\ndequantize = '{at}.w'\nscales = '{at}.s'\nmode = 'mxfp8'";
   EXPECT_THAT(recipes_after(rule, {{"a.s", DType::U8, {2, 2}}, {"a.w", DType::U8, {2, 64}}}),
               ElementsAre("a.w = dequantize(mxfp8 8 bits, group 32 to BF16) of [view(U32) of a.w, a.s]"));
   EXPECT_THAT(recipes_after(rule, {{"a.w", DType::U8, {2, 64}}}), ElementsAre(HasSubstr("a.w needs a.s")));
@@ -151,6 +152,13 @@ TEST(ModuleTree, ComesInTheOrderOfTheModel) {
               ElementsAre("layers.0.q.weight [4, 4]", "layers.0.q.bias [4]", "layers.0.k.weight [4, 4]",
                           "layers.0.k.bias [4]", "layers.0.norm.weight [4]", "layers.1.q.weight [4, 4]",
                           "layers.1.k.weight [4, 4]", "layers.1.norm.weight [4]"));
+}
+
+TEST(ModuleTree, NullIsFalseForARequiredFlag) {
+  const std::string text = "[config]\nb = 'required flag'\n[modules.m]\nx = 'linear(2, 2, bias=b)'";
+  EXPECT_THAT(parameters(text, {{"b", nullptr}}), ElementsAre(HasSubstr("x.weight")));
+  EXPECT_THAT(parameters(text, {{"b", true}}), ElementsAre(HasSubstr("x.weight"), HasSubstr("x.bias")));
+  EXPECT_THAT(parameters(text, Value::object()), ElementsAre(HasSubstr("has the fields")));
 }
 
 TEST(ModuleTree, AbsurdSizesAreErrors) {
