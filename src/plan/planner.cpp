@@ -131,7 +131,10 @@ class Planner {
     for (const auto& [name, op] :
          {std::pair("weight_global_scale", Op::divide), std::pair("weight_scale_2", Op::multiply)}) {
       if (!model_.tensors.contains(module.name_of(name))) continue;
-      RecipePtr scale = cast(stored(module.name_of(name)), dense->dtype);
+      RecipePtr scale = stored(module.name_of(name));
+      const DType together = scale->dtype == dense->dtype ? dense->dtype : DType::F32;  // as MLX promotes
+      dense = cast(std::move(dense), together);
+      scale = cast(std::move(scale), together);
       if (!scale->shape.empty()) {
         Shape shape = scale->shape;
         shape.resize(dense->shape.size(), 1);
