@@ -1,4 +1,4 @@
-"""Sound checkpoints that mlx-vlm refuses and pippin converts, and what pippin refuses with its reason (docs/differences.md).
+"""Sound checkpoints that mlx-vlm or mlx-lm refuses and pippin converts, and what pippin refuses with its reason (docs/differences.md).
 
     python3 tests/cli/differences_test.py PIPPIN CONFORMANCE
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CASES = ROOT / "tests" / "conformance" / "vlm"
+LM_CASES = ROOT / "tests" / "conformance" / "lm"
 PIPPIN = CONFORMANCE = ""
 
 # Case, tensors that the result must have, tensors that it must not have, what its config.json must say.
@@ -34,6 +35,18 @@ CONVERTED = [
     ("mimo_v2_fp8", ["language_model.model.layers.1.self_attn.q_proj.weight", "language_model.model.layers.0.self_attn.o_proj.scales"],
      ["language_model.model.layers.1.self_attn.qkv_proj.weight"], {}),
     ("gliner2_5", ["encoder.embeddings.word_embeddings.weight"], [], {"model_type": "extractor"}),
+]
+
+# The same through mlx-lm.
+CONVERTED_LM = [
+    ("qwen3_vl-published", ["language_model.lm_head.weight"], ["model.visual.patch_embed.proj.weight"], {}),
+    ("qwen3_5_moe_text-published", ["language_model.model.layers.0.mlp.switch_mlp.up_proj.weight"], [], {"model_type": "qwen3_5_moe"}),
+    ("llava-published_original", ["language_model.model.norm.weight", "language_model.lm_head.weight"], ["model.mm_projector.0.weight"],
+     {"model_type": "llava"}),
+    ("gemma4-published_int4", ["language_model.model.layers.0.self_attn.q_proj.scales"], [], {}),
+    ("qwen-published_vl", ["transformer.h.0.attn.c_attn.weight"], ["transformer.visual.conv1.weight"], {}),
+    ("granite-gptq-g_idx", ["model.layers.0.mlp.up_proj.scales"], ["model.layers.0.mlp.up_proj.g_idx"], {}),
+    ("gpt_oss-bf16", ["model.layers.0.mlp.experts.gate_proj.weight"], [], {}),
 ]
 
 PIPELINES = ["bonsai", "ernie_image", "flux2", "flux3", "ideogram4", "llada_image", "mage_flow", "ming_image", "minimax_h3",
@@ -64,19 +77,19 @@ class Differences(unittest.TestCase):
         self.folder = Path(tempfile.mkdtemp(prefix="pippin-differences-"))
         self.addCleanup(shutil.rmtree, self.folder)
 
-    def source(self, case):
+    def source(self, case, cases=CASES):
         folder = self.folder / case
-        subprocess.run([CONFORMANCE, "--write-source", CASES / f"{case}.json", folder], check=True)
+        subprocess.run([CONFORMANCE, "--write-source", cases / f"{case}.json", folder], check=True)
         return folder
 
-    def convert(self, source, *flags):
+    def convert(self, source, *flags, target="mlx-vlm"):
         out = self.folder / "out"
         shutil.rmtree(out, ignore_errors=True)
-        command = [PIPPIN, "convert", source, out, "--target", "mlx-vlm", "--quiet", *flags]
+        command = [PIPPIN, "convert", source, out, "--target", target, "--quiet", *flags]
         return out, subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
-    def converted(self, source, *flags):
-        out, result = self.convert(source, *flags)
+    def converted(self, source, *flags, target="mlx-vlm"):
+        out, result = self.convert(source, *flags, target=target)
         self.assertEqual(result.returncode, 0, result.stderr)
         return tensors_of(out), json.loads((out / "config.json").read_text())
 
@@ -90,6 +103,27 @@ class Differences(unittest.TestCase):
                     self.assertNotIn(name, tensors)
                 for key, value in says.items():
                     self.assertEqual(config[key], value)
+                verified = subprocess.run([PIPPIN, "verify", self.folder / case, self.folder / "out"], capture_output=True, text=True)
+                self.assertEqual(verified.returncode, 0, verified.stderr)
+
+    def test_converted_through_mlx_lm(self):
+        for case, present, absent, says in CONVERTED_LM:
+            with self.subTest(case=case):
+                tensors, config = self.converted(self.source(case, LM_CASES), target="mlx-lm")
+                for name in present:
+                    self.assertIn(name, tensors)
+                for name in absent:
+                    self.assertNotIn(name, tensors)
+                for key, value in says.items():
+                    self.assertEqual(config[key], value)
+
+    def test_qwen3_vl_without_a_head_says_that_it_is_tied(self):
+        case = json.loads((LM_CASES / "qwen3_vl-published.json").read_text())
+        case["source"] = [entry for entry in case["source"] if entry[0] != "lm_head.weight"]
+        (self.folder / "headless.json").write_text(json.dumps(case))
+        tensors, config = self.converted(self.source("headless", self.folder), target="mlx-lm")
+        self.assertNotIn("language_model.lm_head.weight", tensors)
+        self.assertTrue(config["text_config"]["tie_word_embeddings"])
 
     def test_refused_with_the_reason(self):
         for config, reason in REFUSED:
