@@ -12,6 +12,7 @@ using Json = nlohmann::ordered_json;
 constexpr int bits = 4;
 constexpr int64_t codes_a_word = 32 / bits;
 constexpr int64_t most_inputs = int64_t{1} << 24;
+constexpr int64_t longest_group = 128;  // of MLX's
 
 tl::unexpected<Error> refuse(const std::string& what) {
   return fail(ErrorTag::unsupported, "AWQ and GPTQ sources have 4 bits and consecutive groups", what,
@@ -28,17 +29,26 @@ class Repacker {
 
   Status repack(const std::string& prefix) {
     const RecipePtr words = extract(prefix + "qweight");
-    const RecipePtr scales = extract(prefix + "scales");
-    const RecipePtr zeros = extract(prefix + "qzeros");
+    RecipePtr scales = extract(prefix + "scales");
+    RecipePtr zeros = extract(prefix + "qzeros");
     const RecipePtr groups = extract(prefix + "g_idx");
     if (!scales || words->shape.size() != 2 || scales->shape.size() != 2)
       return refuse(prefix + "qweight without scales of two dimensions");
     const int64_t outputs = scales->shape[1];
     const bool gptq = words->shape[1] == outputs;
+    const int64_t inputs = words->shape[0] * (gptq ? codes_a_word : 1);
+    const int64_t stored_group = scales->shape[0] > 0 ? inputs / scales->shape[0] : 0;
     dtype = scales->dtype;
     if (groups) {
       PIPPIN_TRY(std::vector<int64_t> order, group_of_inputs(prefix, groups));
-      if (!counts_groups(order)) return requantize(prefix, gptq, {words, scales, zeros}, std::move(order));
+      if (!counts_groups(order, stored_group))
+        return requantize(prefix, gptq, {words, scales, zeros}, std::move(order));
+    }
+    // Groups longer than MLX's, up to whole rows, are several groups of one scale.
+    const int64_t times = parts_of(stored_group);
+    PIPPIN_TRY(scales, repeat(scales, 0, times));
+    if (zeros) {
+      PIPPIN_TRY(zeros, repeat(zeros, 0, times));
     }
     PIPPIN_TRY(tensors_[prefix + "weight"], gptq ? gptq_weight(words) : awq_weight(words));
     PIPPIN_TRY(const RecipePtr turned, transpose(scales, {1, 0}));
@@ -100,11 +110,18 @@ class Repacker {
     return std::vector<int64_t>(indices.begin(), indices.end());
   }
 
-  [[nodiscard]] bool counts_groups(const std::vector<int64_t>& order) const {
+  static bool counts_groups(const std::vector<int64_t>& order, int64_t group) {
     for (size_t i = 0; i < order.size(); ++i) {
-      if (order[i] != static_cast<int64_t>(i) / format_.group_size) return false;
+      if (group <= 0 || order[i] != static_cast<int64_t>(i) / group) return false;
     }
     return true;
+  }
+
+  static int64_t parts_of(int64_t group) {
+    for (const int64_t size : {longest_group, int64_t{64}, int64_t{32}}) {
+      if (group > longest_group && group % size == 0) return group / size;
+    }
+    return 1;
   }
 
   struct Packed {
@@ -163,11 +180,10 @@ Result<Json> repack_int4(TensorMap& tensors, const Json& declared, const Checkpo
                          std::vector<std::string>& warnings) {
   const Json width = declared.value("bits", Json(bits));
   if (width != bits) return refuse(fmt::format("config.json: quantization_config.bits is {}", width.dump()));
-  const Json group_size = declared.value("group_size", Json(128));
-  constexpr int64_t most = 1 << 20;
-  if (!group_size.is_number_integer() || group_size.get<int64_t>() <= 0 || group_size.get<int64_t>() > most) {
-    return refuse(fmt::format("config.json: quantization_config.group_size is {}", group_size.dump()));
-  }
+  Json group_size = declared.value("group_size", Json(longest_group));
+  const bool known = group_size.is_number_integer() && (group_size == -1 || group_size > 0);
+  if (!known) return refuse(fmt::format("config.json: quantization_config.group_size is {}", group_size.dump()));
+  if (group_size == -1 || group_size > longest_group) group_size = longest_group;
   const std::string suffix = ".qweight";
   std::vector<std::string> prefixes;
   for (const auto& [name, tensor] : tensors) {

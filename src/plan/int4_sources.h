@@ -16,7 +16,8 @@ namespace pippin {
 // the scales' dtype, as with mlx-lm. Gives the MLX quantization. By the shapes:
 //   AWQ   qweight [in, out / 8], codes across the outputs in AWQ's order; scales [groups, out]
 //   GPTQ  qweight [in / 8, out], codes down the inputs; zero points are stored less one
-// A g_idx that only counts groups is dropped: repacking is exact. One of act-order, which MLX's layout has no place
+// Groups longer than 128 (-1: whole rows) become several with one scale. A g_idx that only counts groups is dropped:
+// repacking is exact. One of act-order, which MLX's layout has no place
 // for, makes the layer dense; it is quantized again with the same bits and group size, and a warning says so, or stays
 // dense with keep_dense. Widths but 4 bits are refused. g_idx is the one tensor whose bytes a plan looks at.
 Result<nlohmann::ordered_json> repack_int4(TensorMap& tensors, const nlohmann::ordered_json& declared,

@@ -36,11 +36,11 @@ struct Repacked {
   std::vector<std::string> warnings;
 };
 
-Repacked repacked(const TinyCheckpoint& tiny, bool keep_dense) {
+Repacked repacked(const TinyCheckpoint& tiny, bool keep_dense, int group_size = 32) {
   Repacked result;
   for (uint32_t i = 0; i < tiny.checkpoint().tensors().size(); i++)
     result.tensors.emplace(tiny.checkpoint().tensors()[i].name, tiny.tensor(i));
-  const Json declared{{"quant_method", "gptq"}, {"bits", 4}, {"group_size", 32}};
+  const Json declared{{"quant_method", "gptq"}, {"bits", 4}, {"group_size", group_size}};
   const auto format = repack_int4(result.tensors, declared, tiny.checkpoint(), keep_dense, result.warnings);
   EXPECT_TRUE(format) << format.error().message();
   return result;
@@ -79,6 +79,18 @@ TEST(ActOrder, CountedGroupsAreRepackedWithoutLoss) {
   const Repacked packed = repacked(layer([](int32_t input) { return input / 32; }), false);
   EXPECT_THAT(names(packed.tensors), ElementsAre("a.biases", "a.scales", "a.weight"));
   EXPECT_TRUE(std::holds_alternative<Transpose>(packed.tensors.at("a.weight")->op));
+  EXPECT_THAT(packed.warnings, ElementsAre());
+}
+
+TEST(ActOrder, WholeRowsAreSeveralGroupsOfOneScale) {
+  const TinyCheckpoint tiny({{"a.g_idx", DType::I32, {256}, Bytes(1024)},
+                             {"a.qweight", DType::I32, {32, outputs}, Bytes(1024)},
+                             {"a.qzeros", DType::I32, {1, 1}, Bytes(4)},
+                             {"a.scales", DType::F16, {1, outputs}, counting(DType::F16, outputs)}});
+  const Repacked packed = repacked(tiny, false, -1);
+  EXPECT_EQ(packed.tensors.at("a.weight")->shape, (Shape{outputs, 32}));
+  EXPECT_EQ(packed.tensors.at("a.scales")->shape, (Shape{outputs, 2}));
+  EXPECT_EQ(packed.tensors.at("a.biases")->shape, (Shape{outputs, 2}));
   EXPECT_THAT(packed.warnings, ElementsAre());
 }
 
