@@ -5,11 +5,12 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/download_progress.h"
 #include "cli/progress_line.h"
 #include "cli/report_text.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
-#include "pippin/convert.h"
+#include "pippin/convert_repo.h"
 
 namespace pippin::cli {
 namespace {
@@ -19,6 +20,7 @@ struct ConvertArguments {
   std::string source;
   std::string destination;
   std::string hf_path;
+  RepoSource repo;  // where the source is no folder
   std::string mlx_path;
   std::vector<std::string> arch;
   std::string memory;
@@ -53,8 +55,12 @@ Result<uint64_t> memory_of(const std::string& text) {
 
 void add_reference_flags(CLI::App& command, ConvertArguments& a) {
   const char* group = "As mlx_lm.convert and mlx_vlm.convert";
-  command.add_option("--hf-path,--model", a.hf_path, "Folder of the model to convert")->group(group);
+  command.add_option("--hf-path,--model", a.hf_path, "Model to convert: a folder, or org/name on the Hugging Face Hub")
+      ->group(group);
   command.add_option("--mlx-path", a.mlx_path, "Folder to write [mlx_model]")->group(group);
+  command.add_option("--revision", a.repo.revision, "Branch, tag or commit of a repository")
+      ->group(group)
+      ->capture_default_str();
   command.add_flag("-q,--quantize", a.quantize, "Quantize the weights")->group(group);
   command.add_option("--q-bits", a.options.q_bits, "Bits per weight [4; mxfp8: 8]")->group(group);
   command.add_option("--q-group-size", a.options.q_group_size, "Weights that share a scale [64; mx: 32; nvfp4: 16]")
@@ -138,6 +144,12 @@ Status complete(ConvertArguments& a, const Common& common) {
   if (source.empty())
     return fail(ErrorTag::usage, "a source is needed", "none was given", "pippin convert SOURCE [DESTINATION]");
   a.options.source = source;
+  std::error_code ignored;
+  if (!std::filesystem::exists(source, ignored) && is_repo_name(source)) a.repo.repo = source;
+  if (a.repo.repo.empty() && a.repo.revision != "main") {
+    return fail(ErrorTag::usage, "a revision is one of a repository on the Hub", "--revision " + a.repo.revision,
+                "give org/name as the source");
+  }
   const std::string destination = a.destination.empty() ? a.mlx_path : a.destination;
   if (!destination.empty()) a.options.destination = destination;
   sort_arch(a.arch, a.options.arch, a.options.arch_name);
@@ -149,6 +161,13 @@ Status complete(ConvertArguments& a, const Common& common) {
   a.options.command = common.command_line;
   if (!a.options.command.empty()) a.options.command[0] = "pippin";
   return {};
+}
+
+// Whoever mistyped a path is told that it was taken for a repository.
+tl::unexpected<Error> told(Error error, const RepoSource& repo) {
+  if (!repo.repo.empty() && (error.tag == ErrorTag::not_found || error.tag == ErrorTag::network))
+    error.details.push_back(fmt::format("there is no folder {} here, so the Hub was asked", repo.repo));
+  return tl::unexpected<Error>(std::move(error));
 }
 
 void print_warnings(const ConvertReport& report) {
@@ -164,7 +183,9 @@ Result<int> run_convert(ConvertArguments& a, const Common& common) {
     fmt::print(stderr, "{} quantization settings without -q do nothing\n", yellow("warning:", Stream::error));
   }
   if (a.dry_run) {
-    PIPPIN_TRY(const ConvertReport report, plan_conversion(a.options));
+    const auto plan = a.repo.repo.empty() ? plan_conversion(a.options) : plan_repo_conversion(a.options, a.repo);
+    if (!plan) return told(plan.error(), a.repo);
+    const ConvertReport& report = *plan;
     if (common.json)
       fmt::print("{}\n", report_json(report, false));
     else
@@ -176,9 +197,13 @@ Result<int> run_convert(ConvertArguments& a, const Common& common) {
   ConvertHooks hooks;
   hooks.cancelled = &stop_on_signals();
   hooks.progress = [&progress](uint64_t done, uint64_t total) { progress.show(done, total); };
-  const auto report = convert(a.options, hooks);
+  DownloadProgressLine downloading(progress_style(a.progress, common.quiet || common.json));
+  const auto report = a.repo.repo.empty()
+                          ? convert(a.options, hooks)
+                          : convert_repo(a.options, a.repo, hooks, downloading.hooks(*hooks.cancelled).progress);
   progress.clear();
-  if (!report) return tl::unexpected<Error>(report.error());
+  downloading.clear();
+  if (!report) return told(report.error(), a.repo);
   if (common.json) {
     fmt::print("{}\n", report_json(*report, true));
   } else if (!common.quiet) {
@@ -193,7 +218,10 @@ Result<int> run_convert(ConvertArguments& a, const Common& common) {
 Run add_convert(CLI::App& app, const std::shared_ptr<Common>& common) {
   CLI::App& command = *app.add_subcommand("convert", "Convert a checkpoint to an MLX model");
   auto arguments = std::make_shared<ConvertArguments>();
-  command.add_option("source", arguments->source, "Folder with config.json and safetensors")->type_name("SOURCE");
+  command
+      .add_option("source", arguments->source,
+                  "Folder with config.json and safetensors, or org/name on the Hugging Face Hub")
+      ->type_name("SOURCE");
   command.add_option("destination", arguments->destination, "Folder to write [mlx_model]")->type_name("DESTINATION");
   add_reference_flags(command, *arguments);
   add_choice_flags(command, *arguments);

@@ -20,6 +20,7 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+EXAMPLE = HERE.parent.parent / "examples" / "kjv-tiny"
 PIPPIN = ""
 MIB = 1024 * 1024
 
@@ -193,6 +194,63 @@ class Commands(unittest.TestCase):
             self.assertEqual(self.hub.bytes_sent(), 0)
         finally:
             subprocess.run(["umount", small], check=True)
+
+
+    # ---- pippin convert REPO
+
+    def serve_example(self, name="kjv", **changes):
+        """The bundled example as org/NAME, with other fields in its config.json."""
+        folder = self.folder / "repos" / "org" / name
+        shutil.copytree(EXAMPLE, folder)
+        config = json.loads((EXAMPLE / "config.json").read_text()) | changes
+        if changes:
+            (folder / "config.json").write_text(json.dumps(config))
+        return f"org/{name}"
+
+    def convert(self, *arguments, **options):
+        return self.pippin("convert", *arguments, cwd=self.folder, **options)
+
+    def test_a_repository_is_converted_as_its_folder_is(self):
+        repo, out, expected = self.serve_example(), self.folder / "out", self.folder / "expected"
+        result = self.convert(repo, out, "-q")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(self.convert(EXAMPLE, expected, "-q").returncode, 0)
+        for file in expected.iterdir():
+            if file.name != "README.md":
+                self.assertEqual((out / file.name).read_bytes(), file.read_bytes(), file.name)
+        self.assertIn("base_model: org/kjv", (out / "README.md").read_text())
+        sent = self.hub.bytes_sent()
+        self.assertEqual(self.convert("--hf-path", repo, "--mlx-path", self.folder / "again").returncode, 0)
+        self.assertEqual(self.hub.bytes_sent(), sent, "the weights are in the cache")
+        offline = self.convert(repo, self.folder / "offline", env={"HF_HUB_OFFLINE": "1"})
+        self.assertEqual(offline.returncode, 0, offline.stderr)
+
+    def test_a_dry_run_needs_the_headers_only(self):
+        result = self.convert(self.serve_example(), "-q", "--dry-run", "--json")
+        plan, local = json.loads(result.stdout), json.loads(self.convert(EXAMPLE, "-q", "--dry-run", "--json").stdout)
+        self.assertEqual(plan, local)
+        weights = sum(file.stat().st_size for file in EXAMPLE.glob("*.safetensors"))
+        self.assertLess(self.hub.bytes_sent(), weights / 5)
+
+    def test_what_cannot_be_converted_is_told_before_the_weights_come(self):
+        unknown = self.convert(self.serve_example("unknown", model_type="no_such_model"))
+        self.assertEqual(unknown.returncode, 7, unknown.stderr)
+        missing = self.convert(self.serve_example("missing", num_hidden_layers=4))
+        self.assertEqual(missing.returncode, 8, missing.stderr)
+        self.assertNotIn("pippin-headers", unknown.stderr + missing.stderr)
+        weights = sum(file.stat().st_size for file in EXAMPLE.glob("*.safetensors"))
+        self.assertLess(self.hub.bytes_sent(), weights / 2)
+        self.assertEqual(list((self.cache / "models--org--missing" / "blobs").glob("*.incomplete")), [])
+
+    def test_a_folder_goes_before_a_repository(self):
+        repo = self.serve_example()
+        (self.folder / "org" / "kjv").mkdir(parents=True)
+        self.assertEqual(self.convert(repo, "out").returncode, 3, "the folder is empty")
+        self.assertEqual(self.convert(EXAMPLE, "out", "--revision", "v1").returncode, 2)
+        missing = self.convert("org/none", "out")
+        self.assertEqual(missing.returncode, 3)
+        self.assertIn("there is no folder org/none here", missing.stderr)
+        self.assertEqual(self.convert("org/model", "out", "--revision", "v9").returncode, 3)
 
 
 @unittest.skipUnless(shutil.which("openssl"), "needs openssl to make a certificate")

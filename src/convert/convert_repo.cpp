@@ -1,0 +1,181 @@
+#include "pippin/convert_repo.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "convert/request_of.h"
+#include "convert/spec_choice.h"
+#include "hub/download.h"
+#include "hub/header_view.h"
+#include "hub/settings.h"
+#include "source/checkpoint.h"
+#include "source/weight_files.h"
+
+namespace pippin {
+namespace fs = std::filesystem;
+namespace {
+
+// What planning reads but for the weights; vocabularies are large and of no use to it.
+const std::vector<std::string> planning_files{"*.json"};
+const std::vector<std::string> not_for_planning{"tokenizer.json", "vocab.json", "original/", "onnx/", "openvino/"};
+// What goes along with the weights, whichever the target.
+const std::vector<std::string> small_files{
+    "*.json", "*.jsonl", "*.py",           "*.txt",    "*.jinja",  "*.model", "*.spm",    "*.tiktoken", "tokenizer*",
+    "vocab*", "merges*", "chat_template*", "LICENSE*", "LICENCE*", "NOTICE*", "COPYING*", "*POLICY*",   "README.md"};
+const std::vector<std::string> not_small{"original/", "onnx/",  "openvino/", "*.safetensors",
+                                         "*.bin",     "*.gguf", "*.pth"};
+
+// A commit of the repository, on its way to this disk.
+struct Fetched {
+  RepoListing listing;
+  fs::path snapshot;
+};
+
+DownloadOptions download_of(const RepoSource& source, const std::string& revision) {
+  DownloadOptions options;
+  options.repo = source.repo;
+  options.revision = revision;
+  return options;
+}
+
+Result<Fetched> fetch_for_planning(HubSession& session, const RepoSource& source, const DownloadHooks& hooks) {
+  DownloadOptions wanted = download_of(source, source.revision);
+  wanted.include = planning_files;
+  wanted.exclude = not_for_planning;
+  PIPPIN_TRY(const DownloadReport report, download_with(session, wanted, hooks));
+  PIPPIN_TRY(RepoListing listing, list_repo(session, source.repo, report.commit));
+  return Fetched{std::move(listing), report.folder};
+}
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
+// The temporary folder of a view means nothing to the user: the repository does.
+tl::unexpected<Error> told(Error error, const fs::path& folder, const std::string& repo) {
+  for (std::string* text : {&error.value, &error.way_out}) replace_all(*text, folder.string(), repo);
+  for (auto& detail : error.details) replace_all(detail, folder.string(), repo);
+  return tl::unexpected<Error>(std::move(error));
+}
+
+// A view of the commit to plan from, and the weight files that count.
+struct Headers {
+  HeaderView view;
+  std::vector<std::string> weights;
+};
+
+Result<Headers> fetch_headers(HubSession& session, const ConvertOptions& options, const RepoSource& source,
+                              const Fetched& fetched) {
+  PIPPIN_TRY(HeaderView view, HeaderView::make(fetched.snapshot, fetched.listing.files));
+  PIPPIN_TRY(SpecLibrary library, library_of(options.arch));
+  const auto refused = [&](const Error& error) { return told(error, view.folder(), source.repo); };
+  const auto config = Checkpoint::read_config(view.folder());
+  if (!config) return refused(config.error());
+  const auto choice = choose_spec(library, *config, options.target, options.arch_name);
+  if (!choice) {
+    // A model that is not known is refused; its tensors may tell what it is like.
+    const auto all = choose_weight_files(view.folder(), FileSelection::mlx_vlm);
+    if (!all || !view.fetch(session, source.repo, fetched.listing.commit, all->names)) return refused(choice.error());
+    const auto likely = choose_spec_of(view.folder(), library, *config, options.target, options.arch_name);
+    return refused(likely ? choice.error() : likely.error());
+  }
+  const auto selection = choice->target == Target::mlx_lm ? FileSelection::mlx_lm : FileSelection::mlx_vlm;
+  auto weights = choose_weight_files(view.folder(), selection);
+  if (!weights) return refused(weights.error());
+  PIPPIN_CHECK(view.fetch(session, source.repo, fetched.listing.commit, weights->names));
+  return Headers{std::move(view), std::move(weights->names)};
+}
+
+Result<ConvertReport> plan_from(const ConvertOptions& options, const Headers& headers, const std::string& repo) {
+  ConvertOptions of_view = options;
+  of_view.source = headers.view.folder();
+  auto report = plan_conversion(of_view);
+  if (!report) return told(report.error(), of_view.source, repo);
+  for (auto& warning : report->warnings) replace_all(warning, of_view.source.string(), repo);
+  return report;
+}
+
+// The folder that is there already, on the way to one that will be.
+fs::path existing(fs::path path) {
+  std::error_code error;
+  path = fs::absolute(path, error);
+  while (!path.empty() && path != path.root_path() && !fs::exists(path, error)) path = path.parent_path();
+  return path;
+}
+
+// The weights that are to come and the output must fit, both where they share a disk.
+Status check_space(const Fetched& fetched, const Headers& headers, const ConvertReport& plan) {
+  uint64_t to_come = 0;
+  std::error_code error;
+  for (const auto& file : fetched.listing.files) {
+    const bool is_weight = std::ranges::find(headers.weights, file.name) != headers.weights.end();
+    if (is_weight && !fs::exists(fetched.snapshot / file.name, error)) to_come += file.size;
+  }
+  const fs::path output = existing(plan.destination);
+  struct stat cache_disk {};
+  struct stat output_disk {};
+  const bool is_one = ::stat(fetched.snapshot.c_str(), &cache_disk) == 0 && ::stat(output.c_str(), &output_disk) == 0 &&
+                      cache_disk.st_dev == output_disk.st_dev;
+  const auto free = fs::space(output, error);
+  const uint64_t needed = plan.output_bytes + (is_one ? to_come : 0);
+  if (error || needed <= free.available) return {};
+  return fail(ErrorTag::no_space, "the download and the output fit on the disk",
+              fmt::format("{} bytes of output{} are needed, {} bytes are free in {}", plan.output_bytes,
+                          is_one && to_come > 0 ? fmt::format(" and {} bytes of weights", to_come) : "", free.available,
+                          output.string()),
+              "free some space, write to another disk, or set HF_HUB_CACHE to another one");
+}
+
+Result<HubSettings> settings() {
+  return settings_of(variable_of_process);
+}
+
+// All that the conversion reads and carries over.
+Result<fs::path> fetch_all(HubSession& session, const RepoSource& source, const Fetched& fetched,
+                           const Headers& headers, const DownloadHooks& hooks) {
+  DownloadOptions wanted = download_of(source, fetched.listing.commit);
+  wanted.include = small_files;
+  wanted.exclude = not_small;
+  PIPPIN_CHECK(download_with(session, wanted, hooks));
+  wanted.include.clear();
+  wanted.exclude.clear();
+  wanted.files = headers.weights;
+  PIPPIN_TRY(const DownloadReport report, download_with(session, wanted, hooks));
+  return report.folder;
+}
+
+}  // namespace
+
+Result<ConvertReport> plan_repo_conversion(const ConvertOptions& options, const RepoSource& source,
+                                           const DownloadHooks& hooks) {
+  PIPPIN_TRY(HubSettings hub_settings, settings());
+  HubSession session(std::move(hub_settings), {hooks.cancelled});
+  PIPPIN_TRY(const Fetched fetched, fetch_for_planning(session, source, hooks));
+  PIPPIN_TRY(const Headers headers, fetch_headers(session, options, source, fetched));
+  return plan_from(options, headers, source.repo);
+}
+
+Result<ConvertReport> convert_repo(const ConvertOptions& options, const RepoSource& source, const ConvertHooks& hooks,
+                                   const std::function<void(const DownloadProgress&)>& downloading) {
+  const DownloadHooks download_hooks{hooks.cancelled, downloading};
+  PIPPIN_TRY(HubSettings hub_settings, settings());
+  HubSession session(std::move(hub_settings), {hooks.cancelled});
+  PIPPIN_TRY(const Fetched fetched, fetch_for_planning(session, source, download_hooks));
+  ConvertOptions from_cache = options;
+  {
+    PIPPIN_TRY(const Headers headers, fetch_headers(session, options, source, fetched));
+    PIPPIN_TRY(const ConvertReport plan, plan_from(options, headers, source.repo));
+    PIPPIN_CHECK(check_space(fetched, headers, plan));
+    PIPPIN_TRY(from_cache.source, fetch_all(session, source, fetched, headers, download_hooks));
+  }
+  if (from_cache.source_name.empty()) from_cache.source_name = source.repo;
+  return convert(from_cache, hooks);
+}
+
+}  // namespace pippin
