@@ -37,6 +37,7 @@ std::vector<std::string> sources_of(const Spec& spec) {
 
 std::string patterns_text(const std::vector<NamePattern>& patterns) {
   std::vector<std::string> texts;
+  texts.reserve(patterns.size());
   for (const auto& pattern : patterns) texts.push_back(pattern.text());
   return fmt::format("{}", fmt::join(texts, ", "));
 }

@@ -59,6 +59,7 @@ std::vector<std::string> in_line(const SpecLibrary& library, Target target, cons
   }
   std::sort(ranks.begin(), ranks.end());
   std::vector<std::string> result;
+  result.reserve(ranks.size());
   for (const auto& rank : ranks) result.push_back(std::get<2>(rank));
   return result;
 }
