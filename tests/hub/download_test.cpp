@@ -183,6 +183,10 @@ struct FaultCase {
   const char* faults;
 };
 
+void PrintTo(const FaultCase& one, std::ostream* out) {
+  *out << one.name;
+}
+
 class Faults : public Download, public testing::WithParamInterface<FaultCase> {};
 
 TEST_P(Faults, AreOvercome) {
@@ -337,6 +341,10 @@ struct AccessCase {
   ErrorTag tag;
   const char* says;
 };
+
+void PrintTo(const AccessCase& one, std::ostream* out) {
+  *out << one.name;
+}
 
 class Access : public Download, public testing::WithParamInterface<AccessCase> {};
 
