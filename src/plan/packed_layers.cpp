@@ -101,7 +101,9 @@ Json entry_of(const QuantFormat& format) {
 Result<std::optional<QuantFormat>> packed_format(const MlxModule& module, const TensorMap& tensors,
                                                  const Json& quantization, Target target) {
   const Shape* dense = dense_weight(module);
-  if (dense == nullptr || dense->empty() || !quantization.is_object()) return std::optional<QuantFormat>();
+  if (dense == nullptr || dense->empty()) return std::optional<QuantFormat>();
+  if (module.repacks && tensors.contains(module.name_of("scales"))) return inferred(module, *dense, tensors);
+  if (!quantization.is_object()) return std::optional<QuantFormat>();
   if (const Json* entry = entry_for(quantization, module.path, target)) {
     if (entry->is_boolean() && !entry->get<bool>()) return std::optional<QuantFormat>();
     if (module.quantizable || entry->is_object()) {

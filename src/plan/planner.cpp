@@ -232,8 +232,9 @@ class Planner {
       config.erase("torch_dtype");
       if (request_.quantize && !config.contains("vision_config")) config["vision_config"] = Json::object();
     }
-    const bool still_packed =
-        std::any_of(model_.packed.begin(), model_.packed.end(), [](const auto& one) { return one.has_value(); });
+    bool still_packed = false;  // and told by config.json alone
+    for (size_t i = 0; i < model_.packed.size(); ++i)
+      still_packed = still_packed || (model_.packed[i] && !model_.tree.modules[i].repacks);
     const bool unsaid = !config.contains("quantization") && still_packed && !request_.dequantize;
     if (unsaid) config["quantization"] = model_.quantization;
     if (config.contains("quantization") && (lm || unsaid)) config["quantization_config"] = config["quantization"];

@@ -157,6 +157,10 @@ class Chooser {
     const MlxModule& module = model_.tree.modules[index];
     if (!module.quantizable) return {};
     const auto& packed = model_.packed[index];
+    if (packed && module.repacks && !(*packed == run_) && !module.parameters[0].shape.empty()) {
+      // MLX looks at the rows of words.
+      return apply_rules(index, packed_shapes(module.parameters[0].shape, *packed).weight, module.path);
+    }
     if (packed && !request_.requantize) {
       ++left_packed_;
       wanted_other_ = wanted_other_ || !(*packed == run_);
@@ -190,7 +194,8 @@ class Chooser {
 
   // A packed layer that is to stay unquantized in a requantization is dequantized.
   Status keep(size_t index) {
-    if (model_.packed[index]) result_.modules[index].treatment = Treatment::dequantize;
+    const bool stays = model_.tree.modules[index].repacks && !request_.requantize;
+    if (model_.packed[index] && !stays) result_.modules[index].treatment = Treatment::dequantize;
     return {};
   }
 
@@ -258,7 +263,7 @@ class Chooser {
   void dequantize() {
     size_t left = 0;
     for (size_t i = 0; i < model_.tree.modules.size(); ++i) {
-      if (!model_.packed[i]) continue;
+      if (!model_.packed[i] || model_.tree.modules[i].repacks) continue;
       // Layers that also quantize their activations, and mlx-lm's multi_linear, have no dense form in the reference.
       const bool activations = truth(Value(model_.config.value("quantize_activations", Json(nullptr)))) &&
                                model_.tree.modules[i].kind == "linear";

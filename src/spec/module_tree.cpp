@@ -59,7 +59,7 @@ class Constructors : public Environment {
       return fail(ErrorTag::bad_spec, fmt::format("it reads {}", row->usage), "");
     }
     for (const auto& [key, value] : named) {
-      if (key != "bias" && key != "affine" && key != "quantize" && key != "dequantize") {
+      if (key != "bias" && key != "affine" && key != "quantize" && key != "dequantize" && key != "repack") {
         return fail(ErrorTag::bad_spec, fmt::format("{} does not take {}", row->usage, key), "");
       }
     }
@@ -214,6 +214,7 @@ class Builder {
       module.kind = row.name;
       module.quantizable = row.quantizable && made.value("quantize", true);
       module.dequantizable = row.dequantizable && made.value("dequantize", true);
+      module.repacks = module.quantizable && made.value("repack", false);
     }
     for (auto& parameter : parameters(row, made, dimensions, bare ? path.substr(last_dot + 1) : "")) {
       const auto same = std::find_if(module.parameters.begin(), module.parameters.end(),

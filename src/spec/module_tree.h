@@ -25,6 +25,7 @@ struct MlxModule {
   bool quantizable = false;    // has to_quantized in MLX
   bool dequantizable = false;  // mlx-lm's --dequantize knows it
   bool leaf = true;            // has no modules inside; only leaves count in total_parameters
+  bool repacks = false;        // MLX quantizes it anew even where it is packed
 
   [[nodiscard]] std::string name_of(const std::string& parameter) const {
     return path.empty() ? parameter : path + "." + parameter;
