@@ -18,6 +18,14 @@ def leaves(value, path=()):
         yield path, value
 
 
+def parts(value, path=()):
+    """The objects inside a config."""
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield (*path, key)
+            yield from parts(inner, (*path, key))
+
+
 def at(config, path):
     for key in path[:-1]:
         config = config[key]

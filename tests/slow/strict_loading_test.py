@@ -3,7 +3,7 @@
     python3 tests/slow/strict_loading_test.py PIPPIN CONFORMANCE [--part K/N] [CASE...]
 
 CASE is "lm/llama" or "vlm/gemma3"; without any, all are taken. --part 1/4 (or the variable PIPPIN_STRICT_PART) takes a fixed
-quarter, chosen by a hash of the case's name; the default is all: about ten minutes on two cores that are busy with other work.
+quarter, chosen by a hash of the case's name; the default is all: a minute and a half of processor time.
 
 Where a package does not load pippin's output, it must not load its own conversion of that source either, and the case must
 stand in reference_cannot_load.json with the reason. An entry there that loads is an error too, so the list stays true.
