@@ -91,10 +91,10 @@ Result<ConvertReport> convert(const ConvertOptions& options, const ConvertHooks&
   uint64_t bytes = 0;
   for (const auto& shard : prepared.plan.shards) bytes += shard.size;
   PIPPIN_CHECK(folder.check_space(bytes));
-  PIPPIN_CHECK(write_weights(prepared, options, hooks, folder.path(), report));
-
   PIPPIN_TRY(const auto untied, differing_ties(prepared.plan, prepared.checkpoint, hooks.cancelled));
   add_warnings(report, untied);
+  PIPPIN_CHECK(write_weights(prepared, options, hooks, folder.path(), report));
+
   const CardOptions card{folder.destination().filename().string(), options.source_name, options.command};
   PIPPIN_TRY(const PackageReport packaged,
              write_package(prepared.plan, prepared.checkpoint, side_files, folder.path(), card));
