@@ -1,4 +1,5 @@
-# Writes OUTPUT: architectures/ and recipes/ of ROOT as string literals in C++.
+# Writes OUTPUT: architectures/ and recipes/ of ROOT as string literals in C++. The literals know their lengths: clang
+# gives up on counting so many characters at compile time.
 function(embed folder function)
   file(GLOB_RECURSE files RELATIVE ${ROOT}/${folder} ${ROOT}/${folder}/*.toml)
   list(SORT files)
@@ -6,7 +7,7 @@ function(embed folder function)
   foreach(file IN LISTS files)
     file(READ ${ROOT}/${folder}/${file} text)
     string(REGEX REPLACE "\\.toml$" "" name "${file}")
-    string(APPEND rows "    {\"${name}\", R\"toml~(${text})toml~\"},\n")
+    string(APPEND rows "    {\"${name}\"sv, R\"toml~(${text})toml~\"sv},\n")
   endforeach()
   string(APPEND rows "    {\"\", \"\"},\n")
   set(code "${code}\nstd::span<const EmbeddedFile> ${function}() {\n  static constexpr EmbeddedFile files[] = {\n${rows}  };\n  return std::span(files).first(std::size(files) - 1);\n}\n" PARENT_SCOPE)
@@ -15,4 +16,4 @@ endfunction()
 set(code "")
 embed(architectures embedded_specs)
 embed(recipes embedded_recipes)
-file(WRITE ${OUTPUT} "#include <iterator>\n\n#include \"spec/spec_library.h\"\n\nnamespace pippin {\n${code}\n}  // namespace pippin\n")
+file(WRITE ${OUTPUT} "#include <iterator>\n\n#include \"spec/spec_library.h\"\n\nnamespace pippin {\nusing namespace std::string_view_literals;\n${code}\n}  // namespace pippin\n")
