@@ -1,5 +1,7 @@
 #include "plan/int4_sources.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <vector>
 
 #include <fmt/format.h>
@@ -174,6 +176,17 @@ class Repacker {
   bool keep_dense_;
 };
 
+// Whether a source tensor, cast or not, holds zeros alone.
+Result<bool> is_zero(RecipePtr tensor, const Checkpoint& checkpoint) {
+  while (std::holds_alternative<Cast>(tensor->op)) tensor = tensor->inputs[0];
+  const auto* source = std::get_if<FromSource>(&tensor->op);
+  if (source == nullptr || element_count(tensor->shape) > most_inputs) return false;
+  const TensorInfo& info = checkpoint.tensors()[source->tensor];
+  std::vector<std::byte> bytes(static_cast<size_t>(info.size));
+  PIPPIN_CHECK(checkpoint.read(info, 0, bytes));
+  return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
+}
+
 }  // namespace
 
 Result<Json> repack_int4(TensorMap& tensors, const Json& declared, const Checkpoint& checkpoint, bool keep_dense,
@@ -202,6 +215,27 @@ Result<Json> repack_int4(TensorMap& tensors, const Json& declared, const Checkpo
     if (!prefixes.empty() && is_floating(tensor->dtype)) tensor = cast(tensor, repacker.dtype);
   }
   return Json{{"group_size", group_size}, {"bits", bits}};
+}
+
+Status drop_zero_biases(const ModuleTree& tree, TensorMap& tensors, const Checkpoint& checkpoint,
+                        std::vector<std::string>& warnings) {
+  size_t dropped = 0;
+  for (const MlxModule& module : tree.modules) {
+    const auto bias = tensors.find(module.name_of("bias"));
+    if (bias == tensors.end()) continue;
+    const bool wanted = std::any_of(module.parameters.begin(), module.parameters.end(),
+                                    [](const MlxParameter& parameter) { return parameter.name == "bias"; });
+    if (wanted) continue;
+    PIPPIN_TRY(const bool zero, is_zero(bias->second, checkpoint));
+    if (!zero) continue;
+    tensors.erase(bias);
+    ++dropped;
+  }
+  if (dropped > 0) {
+    warnings.push_back(
+        fmt::format("{} GPTQ layers store a bias of zeros that the model does not have: left out", dropped));
+  }
+  return {};
 }
 
 }  // namespace pippin

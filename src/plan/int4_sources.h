@@ -8,6 +8,7 @@
 
 #include "pippin/error.h"
 #include "source/checkpoint.h"
+#include "spec/module_tree.h"
 #include "spec/tensor_map.h"
 
 namespace pippin {
@@ -19,9 +20,15 @@ namespace pippin {
 // Groups longer than 128 (-1: whole rows) become several with one scale. A g_idx that only counts groups is dropped:
 // repacking is exact. One of act-order, which MLX's layout has no place
 // for, makes the layer dense; it is quantized again with the same bits and group size, and a warning says so, or stays
-// dense with keep_dense. Widths but 4 bits are refused. g_idx is the one tensor whose bytes a plan looks at.
+// dense with keep_dense. Widths but 4 bits are refused. g_idx, and the biases of drop_zero_biases(), are the only
+// tensors whose bytes a plan looks at.
 Result<nlohmann::ordered_json> repack_int4(TensorMap& tensors, const nlohmann::ordered_json& declared,
                                            const Checkpoint& checkpoint, bool keep_dense,
                                            std::vector<std::string>& warnings);
+
+// AutoGPTQ stores a bias for every layer, zeros where the model has none. Drops those for which the tree has no bias,
+// if every value is zero, with one warning; others stay, for the strict check to name.
+Status drop_zero_biases(const ModuleTree& tree, TensorMap& tensors, const Checkpoint& checkpoint,
+                        std::vector<std::string>& warnings);
 
 }  // namespace pippin

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "plan/int4_sources.h"
 #include "plan/loader_config.h"
 #include "plan/packed_layers.h"
 #include "plan/packed_sources.h"
@@ -73,7 +74,7 @@ void leave_out_absent_parts(ModuleTree& tree, const TensorMap& tensors, std::vec
     }
     tree.modules = std::move(kept);
     tree.order = std::move(order);
-    std::erase_if(tree.paths_last_first, [&](const std::string& path) { return top(path) == part; });
+    std::erase_if(tree.paths_last_first, [&top, &gone = part](const std::string& path) { return top(path) == gone; });
   }
 }
 
@@ -114,6 +115,8 @@ Result<LoadedModel> load_model(const Checkpoint& checkpoint, const SpecLibrary& 
   PIPPIN_CHECK(edit_config(model.config, *model.scope));
   PIPPIN_TRY(model.tree, build_modules(*model.scope));
   if (request.target == Target::mlx_lm) make_ternary(model.tree, model.config);
+  if (declared.is_object() && declared.value("quant_method", Json()) == "gptq")
+    PIPPIN_CHECK(drop_zero_biases(model.tree, model.tensors, checkpoint, model.warnings));
   const bool scaled_experts = add_global_scales(model.tree, model.tensors, request.target);
   if (scaled_experts && request.target == Target::mlx_lm && request.dequantize) {
     model.warnings.push_back(

@@ -125,6 +125,22 @@ class Differences(unittest.TestCase):
         self.assertNotIn("language_model.lm_head.weight", tensors)
         self.assertTrue(config["text_config"]["tie_word_embeddings"])
 
+    def test_gptq_biases_of_zeros_are_left_out(self):
+        bias = "model.layers.0.mlp.up_proj.bias"
+        case = json.loads((LM_CASES / "granite-gptq-g_idx.json").read_text())
+        width = next(shape[1] for name, _, shape, *_ in case["source"] if name == "model.layers.0.mlp.up_proj.scales")
+        expected, _ = self.converted(self.source("granite-gptq-g_idx", LM_CASES), target="mlx-lm")
+        for value, status in [(0, 0), (1, 8)]:
+            changed = case | {"source": [*case["source"], [bias, "F16", [width], {"fill": "const", "value": value}]]}
+            (self.folder / "biased.json").write_text(json.dumps(changed))
+            shutil.rmtree(self.folder / "biased", ignore_errors=True)
+            out, result = self.convert(self.source("biased", self.folder), target="mlx-lm")
+            self.assertEqual(result.returncode, status, result.stderr)
+            if status == 0:
+                self.assertTrue(tensors_of(out) == expected, "the model is another one")
+            else:
+                self.assertIn(f"unexpected {bias}", result.stderr)
+
     def test_refused_with_the_reason(self):
         for config, reason in REFUSED:
             with self.subTest(model_type=config["model_type"]):
