@@ -47,6 +47,7 @@ struct ConvertOptions {
   uint64_t shard_limit = uint64_t{5} << 30;  // bytes of tensors in a file
 
   std::string source_name;           // for the model card: the repo id, if there is one
+  std::string output_name;           // for the model card: what the output is loaded by; empty: the folder's name
   std::vector<std::string> command;  // for the model card: the arguments, with the program first
 };
 

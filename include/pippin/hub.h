@@ -1,4 +1,4 @@
-// The Hugging Face Hub: downloads into the cache that all its tools share, and what lies there.
+// The Hugging Face Hub: downloads into the cache that all its tools share, what lies there, and uploads.
 //
 // Where the Hub and the cache are, and whose token is sent, says the environment, as for the official client:
 // HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_TOKEN or the token file, HF_HUB_OFFLINE, HTTPS_PROXY. The token goes to the
@@ -68,6 +68,62 @@ struct DownloadReport {
 // Where the Hub cannot be reached and the cache has all, that is taken, with a warning. Callable from several threads
 // and processes at the same time.
 Result<DownloadReport> download(const DownloadOptions& options, const DownloadHooks& hooks = {});
+
+struct UploadOptions {
+  std::filesystem::path folder;
+  std::string repo;               // "org/name"; made where it is missing
+  std::string revision = "main";  // a branch; made where it is missing
+  bool is_private = false;        // of a new repository; one that is there and public is an error (denied)
+  bool as_pull_request = false;
+  std::string message;  // of the commit; empty: "Upload with pippin"
+  int connections = 5;
+};
+
+struct UploadProgress {
+  enum class Stage : uint8_t { reading, sending } stage = Stage::reading;  // digests first
+  uint64_t done = 0;                                                       // bytes, of this stage
+  uint64_t total = 0;
+  size_t files_done = 0;
+  size_t files = 0;
+  std::vector<DownloadProgress::File> current;
+};
+
+struct UploadHooks {
+  const std::atomic<bool>* cancelled = nullptr;  // true ends the run (interrupted)
+  std::function<void(const UploadProgress&)> progress;
+};
+
+struct UploadedFile {
+  std::string name;
+  uint64_t size = 0;
+  bool sent = false;  // in this run
+};
+
+struct UploadReport {
+  std::string repo;
+  std::string revision;
+  std::string commit;         // that has the files
+  std::string url;            // of the repository, or of the pull request
+  bool created = false;       // the repository
+  bool committed = false;     // false: the branch had all of it already
+  bool pull_request = false;  // a new one
+  std::vector<UploadedFile> files;
+  std::vector<std::string> left_out;
+  uint64_t bytes = 0;       // of all files
+  uint64_t bytes_sent = 0;  // of contents, in this run
+  double seconds = 0;
+};
+
+// Puts the regular files of a folder into a repository, with one commit at the end: before it, nobody sees anything.
+// Other files of the repository stay. What the Hub has already is not sent: an upload that was broken off goes on with
+// the files that were not whole. Hidden files and what broken-off downloads left stay behind; links out of the folder,
+// and files that hold an access token, are an error (usage) before anything is sent. Errors besides: denied, network,
+// not_found, bad_config (the front matter of README.md), bad_file (a file that changes meanwhile).
+Result<UploadReport> upload(const UploadOptions& options, const UploadHooks& hooks = {});
+
+// Whether upload() would be allowed, as far as the Hub tells beforehand. Sends nothing; options.folder is not looked
+// at.
+Status check_upload(const UploadOptions& options);
 
 // Whether the text could be the name of a repository: "org/name".
 bool is_repo_name(const std::string& text);

@@ -63,7 +63,7 @@ int run(int argc, char** argv) {
 
   std::vector<std::pair<std::string, Run>> commands;
   for (const auto& add :
-       {add_convert, add_verify, add_architectures, add_download, add_whoami, add_cache, add_completions}) {
+       {add_convert, add_verify, add_architectures, add_download, add_upload, add_whoami, add_cache, add_completions}) {
     Run command = add(app, common);
     commands.emplace_back(app.get_subcommands({}).back()->get_name(), std::move(command));
   }

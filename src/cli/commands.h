@@ -27,6 +27,7 @@ Run add_convert(CLI::App& app, const std::shared_ptr<Common>& common);
 Run add_verify(CLI::App& app, const std::shared_ptr<Common>& common);
 Run add_architectures(CLI::App& app, const std::shared_ptr<Common>& common);
 Run add_download(CLI::App& app, const std::shared_ptr<Common>& common);
+Run add_upload(CLI::App& app, const std::shared_ptr<Common>& common);
 Run add_whoami(CLI::App& app, const std::shared_ptr<Common>& common);
 Run add_cache(CLI::App& app, const std::shared_ptr<Common>& common);
 Run add_completions(CLI::App& app, const std::shared_ptr<Common>& common);

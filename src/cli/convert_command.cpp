@@ -10,6 +10,7 @@
 #include "cli/report_text.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "cli/upload_report.h"
 #include "pippin/convert_repo.h"
 
 namespace pippin::cli {
@@ -22,6 +23,7 @@ struct ConvertArguments {
   std::string hf_path;
   RepoSource repo;  // where the source is no folder
   std::string mlx_path;
+  UploadOptions upload;  // where it has a repository
   std::vector<std::string> arch;
   std::string memory;
   std::string progress = "auto";
@@ -82,6 +84,16 @@ void add_reference_flags(CLI::App& command, ConvertArguments& a) {
   command.add_option("--quant-method", a.quant_method, "rtn; awq needs a calibration run, which pippin does not do")
       ->group(group)
       ->check(CLI::IsMember({"rtn"}));
+}
+
+void add_upload_flags(CLI::App& command, ConvertArguments& a) {
+  const char* group = "Upload";
+  auto* repo =
+      command.add_option("--upload-repo", a.upload.repo, "Upload the output: org/name on the Hugging Face Hub")
+          ->group(group)
+          ->type_name("REPO");
+  command.add_flag("--private", a.upload.is_private, "Make that repository a private one")->group(group)->needs(repo);
+  command.add_flag("--upload-as-pr", a.upload.as_pull_request, "Open a pull request there")->group(group)->needs(repo);
 }
 
 void add_choice_flags(CLI::App& command, ConvertArguments& a) {
@@ -158,6 +170,7 @@ Status complete(ConvertArguments& a, const Common& common) {
   }
   // A bit width, a recipe or an override asks for quantization; the references would ignore them without -q.
   a.options.quantize = a.quantize;
+  a.options.output_name = a.upload.repo;
   a.options.command = common.command_line;
   if (!a.options.command.empty()) a.options.command[0] = "pippin";
   return {};
@@ -174,6 +187,26 @@ void print_warnings(const ConvertReport& report) {
   for (const auto& warning : report.warnings) fmt::print(stderr, "{} {}\n", yellow("warning:", Stream::error), warning);
 }
 
+std::string dumped(const nlohmann::ordered_json& json) {
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+// The conversion stays, whatever becomes of its upload.
+Result<UploadReport> upload_output(ConvertArguments& a, const Common& common, const std::filesystem::path& folder) {
+  a.upload.folder = folder;
+  UploadProgressLine progress(progress_style(a.progress, common.quiet || common.json));
+  auto report = upload(a.upload, progress.hooks(stop_on_signals()));
+  progress.clear();
+  if (!report) {
+    Error error = report.error();
+    error.details.push_back(fmt::format("the model is whole in {0}; `pippin upload {0} {1}` goes on with the upload",
+                                        folder.string(), a.upload.repo));
+    return tl::unexpected<Error>(std::move(error));
+  }
+  if (!common.json && !common.quiet) fmt::print("\n{}", upload_text(*report));
+  return report;
+}
+
 Result<int> run_convert(ConvertArguments& a, const Common& common) {
   PIPPIN_CHECK(complete(a, common));
   const bool ignored = !a.quantize && !a.options.requantize &&
@@ -187,12 +220,13 @@ Result<int> run_convert(ConvertArguments& a, const Common& common) {
     if (!plan) return told(plan.error(), a.repo);
     const ConvertReport& report = *plan;
     if (common.json)
-      fmt::print("{}\n", report_json(report, false));
+      fmt::print("{}\n", dumped(report_json(report, false)));
     else
       fmt::print("{}", plan_text(report));
     if (!common.json && !common.quiet) print_warnings(report);
     return 0;
   }
+  if (!a.upload.repo.empty()) PIPPIN_CHECK(check_upload(a.upload));
   ProgressLine progress(progress_style(a.progress, common.quiet || common.json), "converting");
   ConvertHooks hooks;
   hooks.cancelled = &stop_on_signals();
@@ -204,12 +238,17 @@ Result<int> run_convert(ConvertArguments& a, const Common& common) {
   progress.clear();
   downloading.clear();
   if (!report) return told(report.error(), a.repo);
-  if (common.json) {
-    fmt::print("{}\n", report_json(*report, true));
-  } else if (!common.quiet) {
+  if (!common.json && !common.quiet) {
     print_warnings(*report);
     fmt::print("{}", done_text(*report));
+    std::fflush(stdout);
   }
+  nlohmann::ordered_json json = report_json(*report, true);
+  if (!a.upload.repo.empty()) {
+    PIPPIN_TRY(const UploadReport uploaded, upload_output(a, common, report->destination));
+    json["upload"] = upload_json(uploaded);
+  }
+  if (common.json) fmt::print("{}\n", dumped(json));
   return 0;
 }
 
@@ -224,6 +263,7 @@ Run add_convert(CLI::App& app, const std::shared_ptr<Common>& common) {
       ->type_name("SOURCE");
   command.add_option("destination", arguments->destination, "Folder to write [mlx_model]")->type_name("DESTINATION");
   add_reference_flags(command, *arguments);
+  add_upload_flags(command, *arguments);
   add_choice_flags(command, *arguments);
   add_run_flags(command, *arguments, common);
   return [arguments, common] { return run_convert(*arguments, *common); };

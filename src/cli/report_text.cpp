@@ -99,7 +99,7 @@ std::string done_text(const ConvertReport& report) {
   return text;
 }
 
-std::string report_json(const ConvertReport& report, bool done) {
+nlohmann::ordered_json report_json(const ConvertReport& report, bool done) {
   nlohmann::ordered_json json = {{"target", report.target},
                                  {"target_reason", report.target_reason},
                                  {"model_type", report.model_type},
@@ -129,7 +129,7 @@ std::string report_json(const ConvertReport& report, bool done) {
                                {"rule", tensor.rule},
                                {"source", tensor.source}});
   }
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json;
 }
 
 }  // namespace pippin::cli

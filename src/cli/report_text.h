@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include <nlohmann/json.hpp>
+
 #include "pippin/convert.h"
 
 namespace pippin::cli {
@@ -12,6 +14,6 @@ std::string plan_text(const ConvertReport& report);
 // What was done.
 std::string done_text(const ConvertReport& report);
 // All of it.
-std::string report_json(const ConvertReport& report, bool done);
+nlohmann::ordered_json report_json(const ConvertReport& report, bool done);
 
 }  // namespace pippin::cli

@@ -95,7 +95,8 @@ Result<ConvertReport> convert(const ConvertOptions& options, const ConvertHooks&
   add_warnings(report, untied);
   PIPPIN_CHECK(write_weights(prepared, options, hooks, folder.path(), report));
 
-  const CardOptions card{folder.destination().filename().string(), options.source_name, options.command};
+  const CardOptions card{options.output_name.empty() ? folder.destination().filename().string() : options.output_name,
+                         options.source_name, options.command};
   PIPPIN_TRY(const PackageReport packaged,
              write_package(prepared.plan, prepared.checkpoint, side_files, folder.path(), card));
   add_warnings(report, packaged.warnings);

@@ -17,7 +17,7 @@ namespace {
 constexpr size_t block_size = size_t{1} << 20;
 
 tl::unexpected<Error> failure(std::string value) {
-  return fail(ErrorTag::io, "a downloaded file can be read back", std::move(value));
+  return fail(ErrorTag::io, "a file can be read", std::move(value));
 }
 
 std::string hex_of(const unsigned char* bytes, unsigned count) {

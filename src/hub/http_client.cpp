@@ -8,6 +8,7 @@
 #include <array>
 #include <condition_variable>
 #include <csignal>
+#include <cstdio>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -35,6 +36,7 @@ struct Transfer {
   Easy easy{nullptr, curl_easy_cleanup};
   List headers{nullptr, curl_slist_free_all};
   std::array<char, CURL_ERROR_SIZE> problem{};
+  uint64_t given = 0;  // bytes of the body that curl has
   bool begun = false;
   std::optional<Error> refused = std::nullopt;  // by the request's own functions
   CURLcode code = CURLE_OK;
@@ -87,6 +89,28 @@ size_t on_body(char* bytes, size_t size, size_t count, void* transfer) {
   return taken ? size * count : CURL_WRITEFUNC_ERROR;
 }
 
+size_t on_give(char* bytes, size_t size, size_t count, void* of) {
+  auto& transfer = *static_cast<Transfer*>(of);
+  const auto wanted =
+      static_cast<size_t>(std::min<uint64_t>(size * count, transfer.request.give_size - transfer.given));
+  if (wanted == 0) return 0;
+  if (auto status = transfer.request.give(transfer.given, std::as_writable_bytes(std::span(bytes, wanted))); !status) {
+    transfer.refused = std::move(status).error();
+    return CURL_READFUNC_ABORT;
+  }
+  transfer.given += wanted;
+  return wanted;
+}
+
+// A kept connection may turn out to be closed: curl then begins the body again on a new one.
+int on_seek(void* of, curl_off_t offset, int origin) {
+  auto& transfer = *static_cast<Transfer*>(of);
+  if (origin != SEEK_SET || offset < 0 || static_cast<uint64_t>(offset) > transfer.request.give_size)
+    return CURL_SEEKFUNC_CANTSEEK;
+  transfer.given = static_cast<uint64_t>(offset);
+  return CURL_SEEKFUNC_OK;
+}
+
 template <typename Value>
 void set(const Transfer& transfer, CURLoption option, Value value) {
   curl_easy_setopt(transfer.easy.get(), option, value);
@@ -111,6 +135,15 @@ bool set_up(Transfer& transfer, const HttpClientOptions& options) {
     set(transfer, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
     set(transfer, CURLOPT_POSTFIELDS, request.body.data());
   }
+  if (request.method == "PUT") {
+    set(transfer, CURLOPT_UPLOAD, 1L);
+    set(transfer, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.give_size));
+    set(transfer, CURLOPT_READFUNCTION, on_give);
+    set(transfer, CURLOPT_READDATA, static_cast<void*>(&transfer));
+    set(transfer, CURLOPT_SEEKFUNCTION, on_seek);
+    set(transfer, CURLOPT_SEEKDATA, static_cast<void*>(&transfer));
+    set(transfer, CURLOPT_UPLOAD_BUFFERSIZE, 512L << 10);
+  }
   set(transfer, CURLOPT_PROTOCOLS_STR, "http,https");
   set(transfer, CURLOPT_FOLLOWLOCATION, 0L);
   set(transfer, CURLOPT_SSL_VERIFYPEER, 1L);
@@ -119,10 +152,11 @@ bool set_up(Transfer& transfer, const HttpClientOptions& options) {
   set(transfer, CURLOPT_HTTP_VERSION,
       static_cast<long>(request.own_connection ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
   if (!request.own_connection) set(transfer, CURLOPT_PIPEWAIT, 1L);
+  if (request.fresh_connection) set(transfer, CURLOPT_FRESH_CONNECT, 1L);
   set(transfer, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   set(transfer, CURLOPT_CONNECTTIMEOUT, connect_seconds);
   set(transfer, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  set(transfer, CURLOPT_LOW_SPEED_TIME, options.silence_seconds);
+  set(transfer, CURLOPT_LOW_SPEED_TIME, std::max(options.silence_seconds, request.silence_seconds));
   set(transfer, CURLOPT_BUFFERSIZE, 256L << 10);
   set(transfer, CURLOPT_NOSIGNAL, 1L);
   set(transfer, CURLOPT_ERRORBUFFER, transfer.problem.data());

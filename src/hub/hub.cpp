@@ -5,6 +5,7 @@
 #include "hub/hub_api.h"
 #include "hub/repo_name.h"
 #include "hub/settings.h"
+#include "hub/upload.h"
 
 namespace pippin {
 
@@ -12,6 +13,18 @@ Result<DownloadReport> download(const DownloadOptions& options, const DownloadHo
   PIPPIN_TRY(HubSettings settings, settings_of(variable_of_process));
   HubSession session(std::move(settings), {hooks.cancelled});
   return download_with(session, options, hooks);
+}
+
+Result<UploadReport> upload(const UploadOptions& options, const UploadHooks& hooks) {
+  PIPPIN_TRY(HubSettings settings, settings_of(variable_of_process));
+  HubSession session(std::move(settings), {hooks.cancelled});
+  return upload_with(session, options, hooks);
+}
+
+Status check_upload(const UploadOptions& options) {
+  PIPPIN_TRY(HubSettings settings, settings_of(variable_of_process));
+  HubSession session(std::move(settings));
+  return check_upload_with(session, options);
 }
 
 bool is_repo_name(const std::string& text) {

@@ -26,14 +26,13 @@ Result<HttpAnswer> get(HubSession& session, const std::string& url, const Questi
   return answer;
 }
 
-// Mirrors hand on links that name the Hub itself.
+}  // namespace
+
 std::string at_endpoint(std::string url, const std::string& endpoint) {
   constexpr std::string_view hub = "https://huggingface.co/";
   if (url.starts_with(hub)) url.replace(0, hub.size() - 1, endpoint);
   return url;
 }
-
-}  // namespace
 
 Result<std::string> commit_of(HubSession& session, const std::string& repo, const std::string& revision) {
   PIPPIN_CHECK(check_repo_name(repo));

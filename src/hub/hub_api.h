@@ -15,6 +15,9 @@ Result<std::string> commit_of(HubSession& session, const std::string& repo, cons
 // All files of a commit, sorted by name. Names differ; each stays inside its folder.
 Result<std::vector<RepoFile>> files_of(HubSession& session, const std::string& repo, const std::string& commit);
 
+// Mirrors hand on links that name the Hub itself: such a link, at this endpoint.
+std::string at_endpoint(std::string url, const std::string& endpoint);
+
 // Who the token belongs to. Asked once and rarely: the Hub limits it strictly.
 Result<HubUser> user_of_token(HubSession& session);
 

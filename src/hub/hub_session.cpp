@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include "hub/url.h"
 
@@ -50,7 +51,7 @@ tl::expected<HttpAnswer, HttpFault> HubSession::once(HttpRequest request) {
                                                 "unset HF_HUB_OFFLINE",
                                                 {}}});
   }
-  if (!settings_.token.empty() && is_hub(request.url))
+  if (!settings_.token.empty() && !request.signed_link && is_hub(request.url))
     request.headers.push_back("Authorization: Bearer " + settings_.token);
   // Compressed answers have no length and no ranges.
   request.headers.emplace_back("Accept-Encoding: identity");
@@ -69,7 +70,13 @@ Result<HttpAnswer> HubSession::ask(const HttpRequest& request) {
     } else if (is_passing(answer->status)) {
       error = wait_after(++failures, *answer, current.url);
     } else if (is_redirect(answer->status) && ++redirects <= most_redirects) {
-      PIPPIN_TRY(current.url, redirect_target(current.url, std::string(answer->headers.get("location"))));
+      const std::string from = std::exchange(current.url, {});
+      PIPPIN_TRY(current.url, redirect_target(from, std::string(answer->headers.get("location"))));
+      const bool sends = current.method == "POST" || current.method == "PUT";
+      if (sends && !is_hub(current.url)) {
+        return fail(ErrorTag::network, "what is sent to the Hub stays there",
+                    fmt::format("{} leads to {}", shown_url(from), shown_url(current.url)), "check HF_ENDPOINT");
+      }
     } else {
       return *answer;
     }

@@ -29,8 +29,8 @@ class HubSession {
   // One request, with the token where it may go. Offline it is an error (network) that is not passing.
   tl::expected<HttpAnswer, HttpFault> once(HttpRequest request);
 
-  // A request whose answer is collected: redirects followed (at most 20), passing troubles waited for. Any final
-  // status.
+  // A request whose answer is collected: redirects followed (at most 20; what is sent follows them to the Hub alone),
+  // passing troubles waited for. Any final status.
   Result<HttpAnswer> ask(const HttpRequest& request);
 
   // After the failures-th failure in a row: waits, and gives nothing where another try is worth it, else the error to

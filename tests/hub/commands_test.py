@@ -1,4 +1,4 @@
-"""pippin download, whoami and cache from outside, against the stand-in: what they print, their exit statuses, and what
+"""pippin download, upload, whoami and cache from outside, against the stand-in: what they print, their exit statuses, and what
 is left on the disk when they are killed or the disk is full.
 
     python3 tests/hub/commands_test.py PIPPIN
@@ -107,6 +107,9 @@ class Commands(unittest.TestCase):
             (["download", "org/model", "none.bin"], 3),
             (["download", "org/model", "--revision", "v9"], 3),
             (["whoami"], 15),
+            (["upload"], 2),
+            (["upload", ".", "org/new"], 15),
+            (["upload", "none", "tester/new"], 15),
             (["cache"], 2),
             (["cache", "rm"], 2),
             (["cache", "rm", "org/model", "--yes"], 3),
@@ -197,6 +200,99 @@ class Commands(unittest.TestCase):
 
 
     # ---- pippin convert REPO
+
+    # ---- pippin upload, pippin convert --upload-repo
+
+    def model_folder(self):
+        folder = self.folder / "mine"
+        folder.mkdir()
+        for name, content in self.hub.files.items():
+            (folder / name).write_bytes(content)
+        return folder
+
+    def as_owner(self, *arguments, **options):
+        return self.pippin(*arguments, env={"HF_TOKEN": "hf_good"}, **options)
+
+    def uploaded(self, repo="tester/new"):
+        return self.folder / "repos" / repo
+
+    def bytes_received(self):
+        """Of contents that came whole."""
+        rows = self.hub.control("log")
+        return sum(row["received"] for row in rows if row["route"].startswith("upload") and row["status"] == 200)
+
+    def test_upload_prints_where_the_model_is(self):
+        folder = self.model_folder()
+        result = self.as_owner("upload", folder, "tester/new", "--private", "--commit-message", "A first one")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("a new repository", result.stdout)
+        self.assertIn(f"{self.hub.url}/tester/new", result.stdout)
+        self.expect_whole(self.uploaded())
+        again = json.loads(self.as_owner("upload", folder, "tester/new", "--json").stdout)
+        self.assertEqual((again["committed"], again["bytes_sent"], again["bytes"]), (False, 0, 40 * MIB + 2))
+        quiet = self.as_owner("upload", folder, "tester/new", "--upload-as-pr", "--quiet")
+        self.assertEqual(quiet.stdout, f"{self.hub.url}/tester/new\n", "nothing to propose")
+        self.assertEqual(self.hub.control("summary")["auth_on_cdn"], 0)
+        self.assertEqual(self.as_owner("upload", self.folder / "none", "tester/new").returncode, 3)
+        refused = self.pippin("upload", folder, "tester/other", env={"HF_TOKEN": "hf_stolen"})
+        self.assertEqual(refused.returncode, 15)
+        for one in (result, quiet, refused):
+            self.assertNotIn("hf_", (one.stdout + one.stderr).replace("hf_token", "").replace("HF_TOKEN", ""))
+
+    def test_upload_tells_its_progress(self):
+        self.hub.faults({"kind": "slow", "rate": 40 * MIB, "scope": "upload"})
+        result = self.as_owner("upload", self.model_folder(), "tester/new", "--progress", "json")
+        events = [json.loads(line) for line in result.stderr.splitlines()]
+        sending = [event for event in events if event["what"] == "uploading"]
+        self.assertEqual((sending[-1]["done"], sending[-1]["total"]), (40 * MIB, 40 * MIB))
+        self.assertTrue(any(file["name"] == "model.safetensors" for event in sending for file in event.get("files", [])))
+
+    def test_upload_killed_in_the_middle(self):
+        folder = self.model_folder()
+        (folder / "model-2.safetensors").write_bytes(random.Random(2).randbytes(MIB))
+        self.hub.faults({"kind": "slow", "rate": 2 * MIB, "scope": "upload"})
+        environment = self.environment | {"HF_TOKEN": "hf_good"}
+        child = subprocess.Popen([PIPPIN, "upload", folder, "tester/new"], stdout=subprocess.DEVNULL, env=environment)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if any(row["route"] == "lfs verify" for row in self.hub.control("log")):
+                break
+            time.sleep(0.05)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        self.assertFalse((self.uploaded() / "config.json").exists())
+        self.hub.faults()
+        before = self.bytes_received()
+        self.assertEqual(self.as_owner("upload", folder, "tester/new", "--quiet").returncode, 0)
+        self.assertEqual(self.bytes_received() - before, 40 * MIB, "the file that was whole is not sent again")
+        self.expect_whole(self.uploaded())
+
+    def test_convert_uploads_its_output(self):
+        repo, out = self.serve_example(), self.folder / "out"
+        result = self.as_owner("convert", repo, out, "-q", "--upload-repo", "tester/kjv-4bit", "--private", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(json.loads(result.stdout)["upload"]["created"], True)
+        for file in out.iterdir():
+            self.assertEqual((self.uploaded("tester/kjv-4bit") / file.name).read_bytes(), file.read_bytes(), file.name)
+        card = (out / "README.md").read_text()
+        for text in ("base_model: org/kjv", "# tester/kjv-4bit", "mlx_lm.generate --model tester/kjv-4bit"):
+            self.assertIn(text, card)
+
+    def test_convert_asks_whether_it_may_upload_before_it_begins(self):
+        repo = self.serve_example()
+        for arguments, status in [(["--upload-repo", "somebody/else"], 15), (["--upload-repo", "no name"], 2), (["--private"], 2)]:
+            result = self.as_owner("convert", repo, self.folder / "out", *arguments)
+            self.assertEqual(result.returncode, status, result.stderr)
+            self.assertFalse((self.folder / "out").exists())
+
+    def test_a_conversion_stays_when_its_upload_fails(self):
+        self.hub.faults({"kind": "error", "status": 400, "scope": "upload"})
+        out = self.folder / "out"
+        result = self.as_owner("convert", EXAMPLE, out, "--upload-repo", "tester/kjv")
+        self.assertEqual(result.returncode, 14, result.stderr)
+        self.assertIn(f"pippin upload {out} tester/kjv", result.stderr)
+        self.hub.faults()
+        self.assertEqual(self.as_owner("upload", out, "tester/kjv").returncode, 0)
 
     def serve_example(self, name="kjv", **changes):
         """The bundled example as org/NAME, with other fields in its config.json."""

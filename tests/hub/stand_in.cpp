@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <sstream>
@@ -75,6 +76,11 @@ std::string StandIn::control(const std::string& method, const std::string& what,
 
 void StandIn::set_faults(const std::string& json) const {
   static_cast<void>(control("POST", "faults", json));
+}
+
+bool StandIn::all_faults_fired() const {
+  const auto faults = nlohmann::json::parse(control("GET", "faults"));
+  return std::ranges::all_of(faults, [](const auto& fault) { return fault.at("fired") > 0; });
 }
 
 nlohmann::json StandIn::log() const {

@@ -31,6 +31,8 @@ class StandIn {
   void add(const std::string& repo, std::string_view file, std::string_view content) const;
   // Sets the faults, as JSON: [{"kind": "drop", "every": 2}].
   void set_faults(const std::string& json) const;
+  // Whether each of them has had its effect.
+  [[nodiscard]] bool all_faults_fired() const;
   // Requests so far: [{"method", "route", "sent", ...}].
   [[nodiscard]] nlohmann::json log() const;
   [[nodiscard]] size_t requests() const { return log().size(); }

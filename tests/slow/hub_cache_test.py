@@ -1,4 +1,5 @@
-"""One cache folder for pippin and the official client: each finds what the other downloaded, whole and sound.
+"""One cache folder for pippin and the official client: each finds what the other downloaded, whole and sound. And each
+reads what the other uploaded.
 
     python3 tests/slow/hub_cache_test.py PIPPIN
 
@@ -104,6 +105,45 @@ class OneCache(unittest.TestCase):
         sent = self.bytes_sent()
         self.assertEqual(self.official(local_dir=mine), mine)
         self.assertEqual(self.bytes_sent(), sent)
+
+    # ---- uploads
+
+    def expect_uploaded(self, repo):
+        """Both clients get the folder back, byte for byte."""
+        from huggingface_hub import snapshot_download
+
+        official = Path(snapshot_download(repo, cache_dir=self.folder / "theirs", endpoint=self.url))
+        ours = self.folder / f"ours-{repo.replace('/', '-')}"
+        self.pippin("download", repo, "--local-dir", ours)
+        for name, content in FILES.items():
+            self.assertEqual((official / name).read_bytes(), content, name)
+            self.assertEqual((ours / name).read_bytes(), content, name)
+
+    def test_the_official_client_reads_what_pippin_uploaded(self):
+        from huggingface_hub import HfApi
+
+        os.environ["HF_TOKEN"] = "any"
+        self.addCleanup(os.environ.pop, "HF_TOKEN")
+        source = self.folder / "repos" / "org" / "model"
+        self.pippin("upload", source, "org/ours", "--commit-message", "By pippin")
+        self.expect_uploaded("org/ours")
+        api = HfApi(endpoint=self.url)
+        self.assertEqual([one.title for one in api.list_repo_commits("org/ours")][0], "By pippin")
+        before = api.model_info("org/ours").sha
+        api.upload_folder(repo_id="org/ours", folder_path=source)
+        self.assertEqual(api.model_info("org/ours").sha, before, "the official client finds nothing to change")
+
+    def test_pippin_reads_what_the_official_client_uploaded(self):
+        from huggingface_hub import HfApi
+
+        os.environ["HF_TOKEN"] = "any"
+        self.addCleanup(os.environ.pop, "HF_TOKEN")
+        source, api = self.folder / "repos" / "org" / "model", HfApi(endpoint=self.url)
+        api.create_repo("org/theirs")
+        api.upload_folder(repo_id="org/theirs", folder_path=source)
+        self.expect_uploaded("org/theirs")
+        report = json.loads(self.pippin("upload", source, "org/theirs", "--json"))
+        self.assertEqual((report["committed"], report["bytes_sent"]), (False, 0))
 
 
 if __name__ == "__main__":
