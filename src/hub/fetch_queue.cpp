@@ -61,8 +61,8 @@ class FetchQueue {
     for (size_t i = 0; i < count; ++i) workers.emplace_back([this] { work(); });
     watch();
     for (auto& worker : workers) worker.join();
-    show_progress();
     if (error_) return tl::unexpected<Error>(std::move(*error_));
+    show_progress(true);
     report_.bytes = fetched_;
     return std::move(report_);
   }
@@ -234,14 +234,14 @@ class FetchQueue {
         const bool all_done = std::ranges::all_of(jobs_, [](const Job& job) { return job.stage == Stage::done; });
         if (error_ || all_done) return;
       }
-      show_progress();
+      show_progress(false);
     }
   }
 
-  void show_progress() {
+  void show_progress(bool last) {
     if (!options_.progress) return;
     const auto now = std::chrono::steady_clock::now();
-    if (now - shown_ < progress_every) return;
+    if (!last && now - shown_ < progress_every) return;
     shown_ = now;
     DownloadProgress progress;
     {
