@@ -37,6 +37,12 @@ void print_error(const Error& error, const Common& common) {
 
 }  // namespace
 
+CLI::Option* add_progress_option(CLI::App& command, std::string& progress) {
+  return command.add_option("--progress", progress, "auto, line, json or none")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "line", "json", "none"}));
+}
+
 void add_common_flags(CLI::App& command, const std::shared_ptr<Common>& common) {
   command.add_flag("--json", common->json, "Print the result as JSON");
   command.add_flag("--quiet", common->quiet, "Print nothing but errors");

@@ -35,6 +35,9 @@ Run add_completions(CLI::App& app, const std::shared_ptr<Common>& common);
 // Adds --json and --quiet.
 void add_common_flags(CLI::App& command, const std::shared_ptr<Common>& common);
 
+// Adds --progress auto|line|json|none.
+CLI::Option* add_progress_option(CLI::App& command, std::string& progress);
+
 // --arch takes files and folders of specs, or the name of one: what exists on the disk goes to `files`, the last other
 // value to `name`.
 void sort_arch(const std::vector<std::string>& given, std::vector<std::filesystem::path>& files, std::string& name);

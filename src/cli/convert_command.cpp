@@ -136,10 +136,7 @@ void add_run_flags(CLI::App& command, ConvertArguments& a, const std::shared_ptr
   command.add_flag("--overwrite", a.options.overwrite, "Replace an earlier output, once the new one is complete")
       ->group(group);
   command.add_flag("--resume", a.options.resume, "Go on where an interrupted run stopped")->group(group);
-  command.add_option("--progress", a.progress, "auto, line, json or none")
-      ->group(group)
-      ->capture_default_str()
-      ->check(CLI::IsMember({"auto", "line", "json", "none"}));
+  add_progress_option(command, a.progress)->group(group);
   add_common_flags(command, common);
 }
 

@@ -47,9 +47,7 @@ Run add_upload(CLI::App& app, const std::shared_ptr<Common>& common) {
   command.add_option("--connections", a->options.connections, "How many at the same time")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
-  command.add_option("--progress", a->progress, "auto, line, json or none")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"auto", "line", "json", "none"}));
+  add_progress_option(command, a->progress);
   add_common_flags(command, common);
   return [a, common] { return run_upload(*a, *common); };
 }

@@ -8,24 +8,19 @@
 #include <fmt/ranges.h>
 
 #include "plan/planner.h"
+#include "source/ascii_text.h"
 
 namespace pippin {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return text;
-}
-
 // What config.json calls the model, in small letters: model_type and architectures.
 std::string names_in(const Json& config) {
   std::string text;
   if (config.contains("model_type")) text += config["model_type"].dump();
   if (config.contains("architectures")) text += config["architectures"].dump();
-  return lower(std::move(text));
+  return lower_case(text);
 }
 
 // How many specs extend each, directly or not.
@@ -53,7 +48,7 @@ std::vector<std::string> in_line(const SpecLibrary& library, Target target, cons
   auto extended = extensions(library, names);
   std::vector<Rank> ranks;
   for (const auto& name : names) {
-    const std::string stem = lower(name.substr(name.find('/') + 1));
+    const std::string stem = lower_case(name.substr(name.find('/') + 1));
     const bool hit = mentioned.find(stem) != std::string::npos;
     ranks.emplace_back(hit ? -static_cast<int64_t>(stem.size()) : 0, -extended[name], name);
   }

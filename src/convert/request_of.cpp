@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "source/text_parts.h"
+#include "source/ascii_text.h"
 
 namespace pippin {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "hub/answer_json.h"
 #include "hub/repo_name.h"
-#include "source/json_text.h"
 #include "source/quoted_text.h"
 
 namespace pippin {
@@ -15,36 +15,13 @@ using Json = nlohmann::ordered_json;
 
 constexpr uint64_t largest_file = uint64_t{1} << 50;
 
-tl::unexpected<Error> unusable(std::string value) {
-  return fail(ErrorTag::network, "the Hub's answer has the form that is documented", std::move(value),
-              "check HF_ENDPOINT: is this a Hub?");
-}
-
-// An answer that is no JSON is a fault of the server, not of a file.
-Result<Json> parsed(std::string_view text, std::string_view where) {
-  auto json = parse_json(text, where);
-  if (!json) return unusable(json.error().value);
-  return json;
-}
-
-const Json& member(const Json& object, const char* name) {
-  static const Json none;
-  if (!object.is_object()) return none;
-  const auto found = object.find(name);
-  return found == object.end() ? none : *found;
-}
-
-std::string text_of(const Json& json) {
-  return json.is_string() ? json.get<std::string>() : std::string();
-}
-
 Result<RepoFile> checked(RepoFile file, const Json& size) {
   PIPPIN_CHECK(check_file_name(file.name));
   const bool has_size = size.is_number_unsigned() && size.get<uint64_t>() <= largest_file;
   if (!has_size || !is_commit_id(file.blob_id))
-    return unusable(fmt::format("{}: no size or no id", in_quotes(file.name)));
+    return unusable_answer(fmt::format("{}: no size or no id", in_quotes(file.name)));
   if (!file.sha256.empty() && (!is_content_id(file.sha256) || file.sha256.size() != 64)) {
-    return unusable(fmt::format("{}: no sha256", in_quotes(file.name)));
+    return unusable_answer(fmt::format("{}: no sha256", in_quotes(file.name)));
   }
   file.size = size.get<uint64_t>();
   return file;
@@ -53,23 +30,24 @@ Result<RepoFile> checked(RepoFile file, const Json& size) {
 }  // namespace
 
 Result<std::string> parse_commit(std::string_view text) {
-  PIPPIN_TRY(const Json json, parsed(text, "the repository's description"));
+  PIPPIN_TRY(const Json json, parsed_answer(text, "the repository's description"));
   std::string commit = text_of(member(json, "sha"));
-  if (!is_commit_id(commit)) return unusable("the repository's description: no commit");
+  if (!is_commit_id(commit)) return unusable_answer("the repository's description: no commit");
   return commit;
 }
 
 Result<std::vector<RepoFile>> parse_tree_page(std::string_view text) {
-  PIPPIN_TRY(const Json json, parsed(text, "the list of files"));
-  if (!json.is_array()) return unusable("the list of files: no list");
+  PIPPIN_TRY(const Json json, parsed_answer(text, "the list of files"));
+  if (!json.is_array()) return unusable_answer("the list of files: no list");
   std::vector<RepoFile> files;
   for (const auto& item : json) {
     const std::string type = text_of(member(item, "type"));
     if (type == "directory") continue;
-    if (type != "file") return unusable("the list of files: neither file nor folder");
+    if (type != "file") return unusable_answer("the list of files: neither file nor folder");
     const Json& lfs = member(item, "lfs");
     RepoFile file{text_of(member(item, "path")), 0, text_of(member(item, "oid")), text_of(member(lfs, "oid"))};
-    if (lfs.is_object() && file.sha256.empty()) return unusable(fmt::format("{}: no sha256", in_quotes(file.name)));
+    if (lfs.is_object() && file.sha256.empty())
+      return unusable_answer(fmt::format("{}: no sha256", in_quotes(file.name)));
     PIPPIN_TRY(file, checked(std::move(file), member(lfs.is_object() ? lfs : item, "size")));
     files.push_back(std::move(file));
   }
@@ -77,10 +55,10 @@ Result<std::vector<RepoFile>> parse_tree_page(std::string_view text) {
 }
 
 Result<std::vector<RepoFile>> parse_tree_file(std::string_view text) {
-  PIPPIN_TRY(const Json json, parsed(text, "the cached list of files"));
+  PIPPIN_TRY(const Json json, parsed_answer(text, "the cached list of files"));
   const Json& rows = member(json, "files");
   if (member(json, "format_version") != 1 || !rows.is_object())
-    return unusable("the cached list of files: unknown form");
+    return unusable_answer("the cached list of files: unknown form");
   std::vector<RepoFile> files;
   for (const auto& [name, row] : rows.items()) {
     RepoFile file{name, 0, text_of(member(row, "blob_id")), text_of(member(row, "lfs_sha256"))};
@@ -106,10 +84,10 @@ std::string tree_file_text(const std::vector<RepoFile>& files) {
 }
 
 Result<HubUser> parse_user(std::string_view text) {
-  PIPPIN_TRY(const Json json, parsed(text, "the user's description"));
+  PIPPIN_TRY(const Json json, parsed_answer(text, "the user's description"));
   HubUser user;
   user.name = printable(text_of(member(json, "name")));
-  if (user.name.empty()) return unusable("the user's description: no name");
+  if (user.name.empty()) return unusable_answer("the user's description: no name");
   const Json& organisations = member(json, "orgs");
   if (organisations.is_array()) {
     for (const auto& one : organisations) user.organisations.push_back(printable(text_of(member(one, "name"))));

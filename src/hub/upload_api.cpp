@@ -8,11 +8,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "hub/answer_json.h"
 #include "hub/hub_api.h"
 #include "hub/hub_error.h"
 #include "hub/repo_name.h"
 #include "hub/url.h"
-#include "source/json_text.h"
 #include "source/quoted_text.h"
 
 namespace pippin {
@@ -26,30 +26,8 @@ constexpr long slow_answer_seconds = 120;  // parts are joined, large commits ar
 constexpr const char* json_type = "Content-Type: application/json";
 constexpr const char* lfs_type = "Content-Type: application/vnd.git-lfs+json";
 
-tl::unexpected<Error> unusable(const std::string& what) {
-  return fail(ErrorTag::network, "the Hub's answer has the form that is documented", what,
-              "check HF_ENDPOINT: is this a Hub?");
-}
-
 std::string dumped(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-const Json& member(const Json& object, const char* name) {
-  static const Json none;
-  if (!object.is_object()) return none;
-  const auto found = object.find(name);
-  return found == object.end() ? none : *found;
-}
-
-std::string text_of(const Json& json) {
-  return json.is_string() ? json.get<std::string>() : std::string();
-}
-
-Result<Json> parsed(const HttpAnswer& answer, const char* what) {
-  auto json = parse_json(answer.body, what);
-  if (!json) return unusable(json.error().value);
-  return json;
 }
 
 std::string base64(const std::string& bytes) {
@@ -87,7 +65,7 @@ tl::unexpected<Error> refused(const HubSession& session, const HttpAnswer& answe
 Result<Json> ask_json(HubSession& session, const HttpRequest& request, const Question& question, const char* what) {
   PIPPIN_TRY(const HttpAnswer answer, session.ask(request));
   if (!is_good(answer)) return refused(session, answer, question);
-  return parsed(answer, what);
+  return parsed_answer(answer.body, what);
 }
 
 // A link of the Hub's, fit for use: http or https, and not from https to http.
@@ -104,15 +82,15 @@ std::string revision_url(const HubSession& session, const CommitTarget& target, 
 
 Status fill_parts(const HubSession& session, const LargeObject& object, const Json& header, UploadPlan& plan) {
   const auto part_size = number_of(text_of(member(header, "chunk_size")));
-  if (!part_size || *part_size == 0) return unusable("the plan of an upload: no size of its parts");
+  if (!part_size || *part_size == 0) return unusable_answer("the plan of an upload: no size of its parts");
   const uint64_t count = (object.size - 1) / *part_size + 1;
-  if (count > most_parts) return unusable("the plan of an upload: too many parts");
+  if (count > most_parts) return unusable_answer("the plan of an upload: too many parts");
   plan.part_size = *part_size;
   plan.complete = std::move(plan.parts.front());
   plan.parts.clear();
   for (uint64_t number = 1; number <= count; ++number) {
     const std::string link = text_of(member(header, fmt::format("{:05}", number).c_str()));
-    if (link.empty()) return unusable(fmt::format("the plan of an upload: no link for part {}", number));
+    if (link.empty()) return unusable_answer(fmt::format("the plan of an upload: no link for part {}", number));
     PIPPIN_TRY(std::string checked, checked_link(session, link));
     plan.parts.push_back(std::move(checked));
   }
@@ -189,7 +167,7 @@ Status check_card(HubSession& session, const std::string& text) {
   // Mirrors may not know the question; the commit will tell.
   if (answer.status != 400) return {};
   std::vector<std::string> details;
-  if (const auto json = parsed(answer, "the check of the model card")) {
+  if (const auto json = parsed_answer(answer.body, "the check of the model card")) {
     for (const auto& error : member(*json, "errors")) details.push_back(printable(text_of(member(error, "message"))));
   }
   return fail(ErrorTag::bad_config, "the front matter of README.md is one that the Hub takes",
@@ -215,7 +193,7 @@ Result<std::vector<PreuploadAnswer>> ask_preupload(HubSession& session, const Co
     }
     for (size_t i = begin; i < end; ++i) {
       const auto found = by_name.find(files[i].name);
-      if (found == by_name.end()) return unusable("the files' kinds: nothing about " + in_quotes(files[i].name));
+      if (found == by_name.end()) return unusable_answer("the files' kinds: nothing about " + in_quotes(files[i].name));
       answers.push_back(found->second);
     }
   }
@@ -238,12 +216,12 @@ Result<std::vector<UploadPlan>> ask_upload_plans(HubSession& session, const Comm
   PIPPIN_TRY(const Json json, ask_json(session, request, {target.repo, target.revision, {}}, "the plan of an upload"));
   std::map<std::string, const Json*> by_id;
   const Json& told = member(json, "objects");
-  if (!told.is_array()) return unusable("the plan of an upload: no list");
+  if (!told.is_array()) return unusable_answer("the plan of an upload: no list");
   for (const auto& row : told) by_id[text_of(member(row, "oid"))] = &row;
   std::vector<UploadPlan> plans;
   for (const auto& object : objects) {
     const auto found = by_id.find(object.sha256);
-    if (found == by_id.end()) return unusable("the plan of an upload: a file is missing in it");
+    if (found == by_id.end()) return unusable_answer("the plan of an upload: a file is missing in it");
     PIPPIN_TRY(UploadPlan plan, plan_of(session, object, *found->second));
     plans.push_back(std::move(plan));
   }
@@ -309,11 +287,11 @@ tl::expected<CommitAnswer, CommitFailure> send_commit(HubSession& session, const
       continue;
     }
     if (is_good(*answer)) {
-      const auto json = parsed(*answer, "the answer to a commit");
+      const auto json = parsed_answer(answer->body, "the answer to a commit");
       if (!json) return failed(CommitTrouble::unknown, json.error());
       CommitAnswer done{text_of(member(*json, "commitOid")), text_of(member(*json, "pullRequestUrl"))};
       if (!origin_of(done.pull_request)) done.pull_request.clear();
-      if (!is_commit_id(done.commit)) return failed(CommitTrouble::unknown, unusable("no commit").value());
+      if (!is_commit_id(done.commit)) return failed(CommitTrouble::unknown, unusable_answer("no commit").value());
       return done;
     }
     const auto trouble = answer->status == 412        ? CommitTrouble::moved

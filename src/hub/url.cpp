@@ -7,6 +7,7 @@
 #include <cctype>
 #include <memory>
 
+#include "source/ascii_text.h"
 #include "source/quoted_text.h"
 
 namespace pippin {
@@ -28,11 +29,6 @@ std::string part_of(const Handle& handle, CURLUPart part, unsigned flags = 0) {
   return copy;
 }
 
-std::string lower(std::string text) {
-  for (auto& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
 std::string encoded(std::string_view text, bool keep_slash) {
   std::string out;
   for (const char c : text) {
@@ -51,8 +47,8 @@ std::string encoded(std::string_view text, bool keep_slash) {
 std::optional<std::string> origin_of(const std::string& url) {
   const Handle handle = parsed(url);
   if (!handle) return std::nullopt;
-  const std::string scheme = lower(part_of(handle, CURLUPART_SCHEME));
-  const std::string host = lower(part_of(handle, CURLUPART_HOST));
+  const std::string scheme = lower_case(part_of(handle, CURLUPART_SCHEME));
+  const std::string host = lower_case(part_of(handle, CURLUPART_HOST));
   if ((scheme != "https" && scheme != "http") || host.empty()) return std::nullopt;
   if (!part_of(handle, CURLUPART_USER).empty()) return std::nullopt;
   return fmt::format("{}://{}:{}", scheme, host, part_of(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT));
@@ -78,7 +74,7 @@ Result<std::string> redirect_target(const std::string& url, const std::string& l
   const std::string target = part_of(handle, CURLUPART_URL);
   const auto origin = origin_of(target);
   if (!origin) return refused("a redirect leads to an http or https address");
-  if (lower(url).starts_with("https:") && !origin->starts_with("https:")) {
+  if (lower_case(url).starts_with("https:") && !origin->starts_with("https:")) {
     return refused("a redirect never leads from https to http");
   }
   return target;

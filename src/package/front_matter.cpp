@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "source/ascii_text.h"
+
 namespace pippin {
 namespace {
 
@@ -240,9 +242,7 @@ std::string yaml_scalar(std::string_view text) {
   constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
   constexpr std::string_view safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/";
   constexpr std::string_view reserved[] = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"};
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  const std::string lower = lower_case(text);
   const bool plain = !text.empty() && letters.find(text[0]) != std::string_view::npos &&
                      text.find_first_not_of(safe) == std::string_view::npos &&
                      std::find(std::begin(reserved), std::end(reserved), lower) == std::end(reserved);

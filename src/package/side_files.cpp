@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "package/disk.h"
+#include "source/ascii_text.h"
 
 namespace pippin {
 namespace fs = std::filesystem;
@@ -43,13 +44,6 @@ constexpr std::string_view dropped_names[] = {"config.json",          "readme.md
                                               "all_results.json",     "train_results.json", "eval_results.json"};
 constexpr std::string_view template_folders[] = {"chat_template", "chat_templates", "additional_chat_templates"};
 constexpr std::string_view dropped_folders[] = {"original", "onnx", "openvino", "coreml", "gguf", "runs", "logs"};
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  return lower;
-}
 
 template <size_t size>
 bool begins_with_one_of(std::string_view name, const std::string_view (&list)[size]) {

@@ -121,8 +121,7 @@ Result<LoadedModel> load_model(const Checkpoint& checkpoint, const SpecLibrary& 
   if (scaled_experts && request.target == Target::mlx_lm && request.dequantize) {
     model.warnings.push_back(
         "mlx-lm's -d leaves out the scale that each nvfp4 expert has, and so does this: the dense experts are not "
-        "those "
-        "of the model; --requantize reads them right");
+        "those of the model; --requantize reads them right");
   }
   if (request.target == Target::mlx_vlm) leave_out_absent_parts(model.tree, model.tensors, model.warnings);
   if (!model.config.contains("quantization") || model.config["quantization"].is_null()) {

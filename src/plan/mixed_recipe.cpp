@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "source/ascii_text.h"
 #include "spec/spec_document.h"
 #include "spec/spec_library.h"
 
@@ -35,17 +36,6 @@ Result<Expression> expression(const Json& value, const std::string& where) {
   return Expression::parse(value.is_string() ? value.get<std::string>() : value.dump(), where);
 }
 
-std::vector<std::string> components(const std::string& path) {
-  std::vector<std::string> parts{""};
-  for (const char c : path) {
-    if (c == '.')
-      parts.emplace_back();
-    else
-      parts.back() += c;
-  }
-  return parts;
-}
-
 std::optional<int64_t> number(const std::string& text) {
   int64_t value = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -57,7 +47,7 @@ class RecipeScope : public Environment {
  public:
   RecipeScope(const MixedRecipe::Question& question, const std::vector<std::pair<std::string, Expression>>& lets)
       : lets_(lets) {
-    const auto parts = components(question.path);
+    const auto parts = parts_of(question.path, ".");
     const bool has_layer = parts.size() > question.layer_location;
     values_["path"] = question.path;
     values_["layer"] = has_layer ? number(parts[question.layer_location]).value_or(0) : int64_t{0};
@@ -180,7 +170,7 @@ Result<size_t> MixedRecipe::layer_location(const std::vector<std::string>& paths
   for (const auto& path : paths) {
     for (const auto& pattern : down_projection_) {
       if (!pattern.match(path)) continue;
-      const auto parts = components(path);
+      const auto parts = parts_of(path, ".");
       for (size_t i = 0; i < parts.size(); ++i) {
         if (number(parts[i])) return i;
       }

@@ -74,8 +74,9 @@ Result<std::vector<int64_t>> integers_argument(const RuleContext& context, const
   return result;
 }
 
-Result<DType> dtype_argument(const RuleContext& context, std::string_view key) {
+Result<DType> dtype_argument(const RuleContext& context, std::string_view key, std::optional<DType> otherwise) {
   const auto found = context.rule.arguments.find(key);
+  if (found == context.rule.arguments.end() && otherwise) return *otherwise;
   const std::string text = found == context.rule.arguments.end() ? "" : found->second.text;
   const auto dtype = dtype_of(text);
   if (!dtype) return rule_error(context, ErrorTag::bad_spec, fmt::format("{} must be a dtype such as BF16", key), text);

@@ -28,7 +28,8 @@ Result<int64_t> integer_argument(const RuleContext& context, const Environment& 
                                  int64_t otherwise);
 Result<std::vector<int64_t>> integers_argument(const RuleContext& context, const Environment& environment,
                                                std::string_view key);
-Result<DType> dtype_argument(const RuleContext& context, std::string_view key);
+Result<DType> dtype_argument(const RuleContext& context, std::string_view key,
+                             std::optional<DType> otherwise = std::nullopt);
 // Argument `key` filled as a name template.
 Result<std::string> name_argument(const RuleContext& context, const Environment& environment, std::string_view key);
 

@@ -38,10 +38,7 @@ Result<RecipePtr> companion(RuleContext& context, const Environment& environment
 }  // namespace
 
 Status dequantize(RuleContext& context) {
-  DType dtype = DType::BF16;
-  if (context.rule.arguments.contains("dtype")) {
-    PIPPIN_TRY(dtype, dtype_argument(context, "dtype"));
-  }
+  PIPPIN_TRY(const DType dtype, dtype_argument(context, "dtype", DType::BF16));
   PIPPIN_TRY(const std::vector<RuleMatch> found, matches(context));
   for (const auto& match : found) {
     const Bindings bindings = bindings_of(context, match);

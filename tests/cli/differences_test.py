@@ -93,29 +93,27 @@ class Differences(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         return tensors_of(out), json.loads((out / "config.json").read_text())
 
+    def check(self, source, expected, target):
+        present, absent, says = expected
+        tensors, config = self.converted(source, target=target)
+        for name in present:
+            self.assertIn(name, tensors)
+        for name in absent:
+            self.assertNotIn(name, tensors)
+        for key, value in says.items():
+            self.assertEqual(config[key], value)
+
     def test_converted(self):
-        for case, present, absent, says in CONVERTED:
+        for case, *expected in CONVERTED:
             with self.subTest(case=case):
-                tensors, config = self.converted(self.source(case))
-                for name in present:
-                    self.assertIn(name, tensors)
-                for name in absent:
-                    self.assertNotIn(name, tensors)
-                for key, value in says.items():
-                    self.assertEqual(config[key], value)
+                self.check(self.source(case), expected, "mlx-vlm")
                 verified = subprocess.run([PIPPIN, "verify", self.folder / case, self.folder / "out"], capture_output=True, text=True)
                 self.assertEqual(verified.returncode, 0, verified.stderr)
 
     def test_converted_through_mlx_lm(self):
-        for case, present, absent, says in CONVERTED_LM:
+        for case, *expected in CONVERTED_LM:
             with self.subTest(case=case):
-                tensors, config = self.converted(self.source(case, LM_CASES), target="mlx-lm")
-                for name in present:
-                    self.assertIn(name, tensors)
-                for name in absent:
-                    self.assertNotIn(name, tensors)
-                for key, value in says.items():
-                    self.assertEqual(config[key], value)
+                self.check(self.source(case, LM_CASES), expected, "mlx-lm")
 
     def test_qwen3_vl_without_a_head_says_that_it_is_tied(self):
         case = json.loads((LM_CASES / "qwen3_vl-published.json").read_text())

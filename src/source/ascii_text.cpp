@@ -1,4 +1,4 @@
-#include "source/text_parts.h"
+#include "source/ascii_text.h"
 
 namespace pippin {
 
@@ -11,6 +11,13 @@ std::vector<std::string> parts_of(std::string_view text, std::string_view separa
   }
   parts.emplace_back(text.substr(begin));
   return parts;
+}
+
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  return lower;
 }
 
 }  // namespace pippin
