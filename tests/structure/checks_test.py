@@ -147,6 +147,11 @@ class ForeignText(unittest.TestCase):
             with self.subTest(text):
                 self.assertEqual(self.found(f"see {text} there"), [f"README.md:1: names {text}"])
 
+    def test_cargos_lock_file_may_name_its_registry(self):
+        line = 'source = "registry+https://github.com/rust-lang/crate' + 's.io-index"\n'
+        self.assertEqual(findings(foreign_text, {"engine/Cargo.lock": line}), [])
+        self.assertNotEqual(findings(foreign_text, {"engine/Cargo.toml": line}), [])
+
     def test_relative_and_system_paths_are_let_be(self):
         for line in ["a frame/wor" + "k/x", "/wor" + "kers/x", "/usr/lib/x, /tmp/x", "huggingface.co/model"]:
             with self.subTest(line):

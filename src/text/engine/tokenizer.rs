@@ -1,0 +1,75 @@
+//! A tokenizer.json, with the tokens that tokenizer_config.json adds.
+
+use crate::boundary::Failure;
+use serde_json::Value as Json;
+use std::str::FromStr;
+use tokenizers::models::ModelWrapper;
+use tokenizers::processors::template::TemplateProcessing;
+use tokenizers::{AddedToken, DecoderWrapper};
+
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+}
+
+struct Addition {
+    token: AddedToken,
+    if_absent: bool,
+}
+
+fn additions(list: Vec<Json>) -> Result<Vec<Addition>, serde_json::Error> {
+    let addition = |form: Json| Ok(Addition { if_absent: form["if_absent"] == true, token: serde_json::from_value(form)? });
+    list.into_iter().map(addition).collect()
+}
+
+impl Tokenizer {
+    /// `added`: a JSON list of added tokens in the form they have in tokenizer.json, without ids. One with "if_absent" is
+    /// left out where the tokenizer has an added token of the same content.
+    pub fn open(json: &[u8], added: &[u8]) -> Result<Tokenizer, Failure> {
+        let json = std::str::from_utf8(json).map_err(|error| Failure::file(format!("not UTF-8 from byte {} on", error.valid_up_to())))?;
+        let mut inner = tokenizers::Tokenizer::from_str(json).map_err(Failure::file)?;
+        let added: Vec<Addition> = serde_json::from_slice::<Vec<Json>>(added).and_then(additions).map_err(Failure::file)?;
+        inner.with_truncation(None).map_err(Failure::file)?;
+        inner.with_padding(None);
+        let known: Vec<AddedToken> = inner.get_added_tokens_decoder().into_values().collect();
+        let is_known = |new: &Addition| known.iter().any(|old| *old == new.token || (new.if_absent && old.content == new.token.content));
+        inner.add_tokens(added.into_iter().filter(|new| !is_known(new)).map(|new| new.token)).map_err(Failure::file)?;
+        if inner.get_post_processor().is_none() {
+            let plain = TemplateProcessing::builder().try_single("$A:0").map_err(Failure::file)?.build().map_err(Failure::file)?;
+            inner.with_post_processor(Some(plain));
+        }
+        Ok(Tokenizer { inner })
+    }
+
+    pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>, Failure> {
+        let encoding = self.inner.encode_fast(text, add_special_tokens).map_err(Failure::input)?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String, Failure> {
+        self.inner.decode(ids, skip_special_tokens).map_err(Failure::input)
+    }
+
+    pub fn id_of(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    pub fn token_of(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    pub fn is_special(&self, token: &str) -> bool {
+        self.inner.get_added_vocabulary().is_special_token(token)
+    }
+
+    pub fn size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    pub fn is_bpe(&self) -> bool {
+        matches!(self.inner.get_model(), ModelWrapper::BPE(_))
+    }
+
+    pub fn decoder(&self) -> Option<&DecoderWrapper> {
+        self.inner.get_decoder()
+    }
+}

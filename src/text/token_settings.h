@@ -1,0 +1,38 @@
+// What stands beside tokenizer.json: special tokens, added tokens, and which tokens end a text.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "pippin/error.h"
+
+namespace pippin {
+
+struct TokenSettings {
+  // Name and content, in the order that chat templates get them: bos_token, eos_token, then the others.
+  std::vector<std::pair<std::string, std::string>> named;
+  // Tokens to add to tokenizer.json's own, in tokenizer.json's form. "if_absent": leave a token alone that is there.
+  nlohmann::ordered_json added = nlohmann::ordered_json::array();
+  // Ids from generation_config.json, or else config.json.
+  std::vector<std::int32_t> eos_ids;
+  // Only where the model is no BPE, as transformers 5 has it.
+  bool clean_up_spaces = false;
+  // tokenizer_config.json, or an empty object.
+  nlohmann::ordered_json config = nlohmann::ordered_json::object();
+
+  // The content of bos_token and so on.
+  [[nodiscard]] std::optional<std::string_view> named_token(std::string_view name) const;
+};
+
+// Reads tokenizer_config.json, special_tokens_map.json, added_tokens.json, generation_config.json and config.json of a
+// folder; each may be absent. A field of the wrong type is an Error. Source: transformers 5.23, mlx_lm 0.32.
+Result<TokenSettings> read_token_settings(const std::filesystem::path& folder);
+
+}  // namespace pippin
