@@ -5,10 +5,6 @@
 #include <iterator>
 #include <thread>
 
-#include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "execute/journal.h"
 #include "execute/plan_check.h"
 #include "execute/run.h"
@@ -17,23 +13,10 @@
 namespace pippin {
 namespace {
 
-// Size and time of change of each source file: a file that was replaced makes another conversion.
+// A file that was replaced makes another conversion.
 std::vector<std::string> identity_of(const Checkpoint& source) {
   std::vector<std::string> identity;
-  for (const auto& file : source.files()) {
-    struct stat status {};
-    std::string changed;
-    if (::stat(file->name().c_str(), &status) == 0) {
-#if defined(__APPLE__)
-      const timespec& time = status.st_mtimespec;
-#else
-      const timespec& time = status.st_mtim;
-#endif
-      changed = fmt::format("{}.{:09}", time.tv_sec, time.tv_nsec);
-    }
-    identity.push_back(
-        fmt::format("{} {} {}", std::filesystem::path(file->name()).filename().string(), file->size(), changed));
-  }
+  for (const auto& file : source.files()) identity.push_back(file->identity());
   return identity;
 }
 
@@ -43,7 +26,8 @@ std::string text_of_file(const std::filesystem::path& path) {
 }
 
 // Which jobs and shards need not be done again. What the journal says counts only for shards that are still there.
-void take_over(const JournalContent& content, const Plan& plan, const ShardFiles& files, Finished& finished) {
+void take_over(const JournalContent& content, const Plan& plan, const ShardFiles& files,
+               const std::function<bool(size_t job)>& trusted, Finished& finished) {
   std::vector<bool> intact;
   for (uint32_t shard = 0; shard < plan.shards.size(); shard++) {
     intact.push_back(files.is_intact(shard));
@@ -57,6 +41,33 @@ void take_over(const JournalContent& content, const Plan& plan, const ShardFiles
     };
     finished.jobs[j] = (content.jobs[j] && all(intact)) || all(finished.shards);
   }
+  for (size_t j = 0; trusted && j < plan.jobs.size(); j++) {
+    if (!finished.jobs[j] || trusted(j)) continue;
+    finished.jobs[j] = false;
+    for (const uint32_t output : plan.jobs[j].outputs) finished.shards[plan.outputs[output].shard] = false;
+  }
+}
+
+// Whether the journal says more than counts: what is done again must not stand there as done.
+bool says_too_much(const JournalContent& content, const Finished& finished) {
+  for (size_t j = 0; j < finished.jobs.size(); j++) {
+    if (content.jobs[j] && !finished.jobs[j]) return true;
+  }
+  for (size_t shard = 0; shard < finished.shards.size(); shard++) {
+    if (content.shards[shard] && !finished.shards[shard]) return true;
+  }
+  return false;
+}
+
+// Begins the journal anew with what counts of it. A crash on the way leaves less than that.
+Status rewrite(Journal& journal, const JournalContent& content, const Finished& finished) {
+  for (size_t j = 0; j < finished.jobs.size(); j++) {
+    if (content.jobs[j] && finished.jobs[j]) PIPPIN_CHECK(journal.job_finished(j));
+  }
+  for (size_t shard = 0; shard < finished.shards.size(); shard++) {
+    if (finished.shards[shard]) PIPPIN_CHECK(journal.shard_finished(shard));
+  }
+  return {};
 }
 
 size_t thread_count(int wanted) {
@@ -79,12 +90,14 @@ Result<ExecuteReport> run_plan(const Plan& plan, const Checkpoint& source, const
   if (options.resume) {
     content = read_journal(text_of_file(journal_path), digest, boot, plan.jobs.size(), plan.shards.size());
     if (content.same_plan)
-      take_over(content, plan, files, finished);
+      take_over(content, plan, files, options.trusted, finished);
     else
       report.warnings.push_back("nothing to resume: the folder has no journal of this conversion; it starts anew");
   }
   Journal journal;
-  PIPPIN_CHECK(journal.open(journal_path, content.same_plan ? content.valid_bytes : 0, digest, boot));
+  const bool anew = !content.same_plan || says_too_much(content, finished);
+  PIPPIN_CHECK(journal.open(journal_path, anew ? 0 : content.valid_bytes, digest, boot));
+  if (anew && content.same_plan) PIPPIN_CHECK(rewrite(journal, content, finished));
   PIPPIN_CHECK(files.create(content.same_plan));
   Run run(plan, source, files, journal, std::move(finished), options, thread_count(options.threads));
   PIPPIN_CHECK(run.run(report));
@@ -92,6 +105,12 @@ Result<ExecuteReport> run_plan(const Plan& plan, const Checkpoint& source, const
 }
 
 }  // namespace
+
+bool can_resume(const Plan& plan, const Checkpoint& source, const std::filesystem::path& folder) {
+  const std::string digest = digest_of(plan, identity_of(source));
+  return read_journal(text_of_file(folder / journal_file), digest, boot_id(), plan.jobs.size(), plan.shards.size())
+      .same_plan;
+}
 
 Result<ExecuteReport> execute(const Plan& plan, const Checkpoint& source, const std::filesystem::path& folder,
                               const ExecuteOptions& options) {

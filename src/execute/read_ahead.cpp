@@ -3,16 +3,9 @@
 #include <algorithm>
 
 #include "execute/recipe_leaves.h"
+#include "execute/source_ranges.h"
 
 namespace pippin {
-namespace {
-
-struct ByteRange {
-  uint32_t tensor;
-  uint64_t begin, end;
-};
-
-}  // namespace
 
 ReadAhead::ReadAhead(const Plan& plan, const Checkpoint& source, bool release)
     : source_(source), release_(release), asked_(source.tensors().size()), users_(source.tensors().size()) {
@@ -21,26 +14,18 @@ ReadAhead::ReadAhead(const Plan& plan, const Checkpoint& source, bool release)
 }
 
 void ReadAhead::will_compute(const Job& job, const Box& box) {
-  std::vector<ByteRange> ranges;
-  for_each_leaf(*job.value, box, [&](uint32_t tensor, const Box& part) {
-    const TensorInfo& info = source_.tensors()[tensor];
-    const Strides strides = dense_strides(info.shape);
-    const auto first = static_cast<uint64_t>(first_index(part, strides));
-    uint64_t span = 1;
-    for (int k = 0; k < part.rank; k++) span += static_cast<uint64_t>((part.extent(k) - 1) * strides[k]);
-    const uint64_t element = size_of(info.dtype);
-    ranges.push_back({tensor, first * element, (first + span) * element});
-  });
+  std::vector<SourceRange> ranges;
+  for_each_range(job, box, source_, [&](const SourceRange& range) { ranges.push_back(range); });
   {
     // Jobs go through a tensor from its begin, so one mark tells what was asked for before.
     const std::lock_guard lock(mutex_);
-    for (ByteRange& range : ranges) {
+    for (SourceRange& range : ranges) {
       uint64_t& asked = asked_[range.tensor];
       range.begin = std::max(range.begin, asked);
       asked = std::max(asked, range.end);
     }
   }
-  for (const ByteRange& range : ranges) {
+  for (const SourceRange& range : ranges) {
     if (range.begin >= range.end) continue;
     const TensorInfo& info = source_.tensors()[range.tensor];
     source_.files()[info.file]->will_need(info.offset + range.begin, range.end - range.begin);

@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "execute/source_ranges.h"
+
 namespace pippin {
 namespace {
 
@@ -73,6 +75,7 @@ Run::Run(const Plan& plan, const Checkpoint& source, ShardFiles& files, Journal&
       read_ahead_(plan, source, is_larger_than_half_of_memory(total_size(source))) {
   cut_jobs(source);
   count_shards();
+  if (options_.in_source_order) sort_units();
 }
 
 void Run::cut_jobs(const Checkpoint& source) {
@@ -100,7 +103,41 @@ void Run::count_shards() {
   }
 }
 
+void Run::sort_units() {
+  std::vector<uint64_t> file_begins;  // as if the files stood one behind the other
+  uint64_t total = 0;
+  for (const auto& file : source_.files()) {
+    file_begins.push_back(total);
+    total += file->size();
+  }
+  std::vector<std::pair<uint64_t, uint64_t>> ends;  // of a unit's bytes, and its number
+  ends.reserve(static_cast<size_t>(units_));
+  for (uint64_t number = 0; number < units_; number++) {
+    const Unit unit = unit_at(number);
+    uint64_t last = 0;
+    for_each_range(plan_.jobs[unit.job], jobs_[unit.job].blocks.box(unit.block), source_,
+                   [&](const SourceRange& range) {
+                     const TensorInfo& info = source_.tensors()[range.tensor];
+                     const uint64_t begin = info.offset + range.begin;
+                     source_.files()[info.file]->announce_use(begin, range.end - range.begin);
+                     last = std::max(last, file_begins[info.file] + info.offset + range.end);
+                   });
+    ends.emplace_back(last, number);
+  }
+  std::sort(ends.begin(), ends.end());
+  order_.reserve(ends.size());
+  for (const auto& end : ends) order_.push_back(end.second);
+}
+
+void Run::end_uses(const Unit& unit) {
+  for_each_range(plan_.jobs[unit.job], jobs_[unit.job].blocks.box(unit.block), source_, [&](const SourceRange& range) {
+    const TensorInfo& info = source_.tensors()[range.tensor];
+    source_.files()[info.file]->end_use(info.offset + range.begin, range.end - range.begin);
+  });
+}
+
 Run::Unit Run::unit_at(uint64_t number) const {
+  if (!order_.empty()) number = order_[static_cast<size_t>(number)];
   const auto after = std::upper_bound(jobs_.begin(), jobs_.end(), number,
                                       [](uint64_t unit, const JobState& job) { return unit < job.first_unit; });
   // The last job that begins at or before the unit; jobs without units lie before it.
@@ -207,6 +244,7 @@ Status Run::do_unit(BlockWriter& writer, uint64_t number) {
       error.details.push_back(fmt::format("on the way to {}", plan_.outputs[job.outputs[0]].name));
     return tl::unexpected<Error>(std::move(error));
   }
+  if (options_.in_source_order) end_uses(unit);
   return --jobs_[unit.job].unfinished == 0 ? finish_job(unit.job) : Status();
 }
 

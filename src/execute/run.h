@@ -30,8 +30,8 @@ struct Finished {
 // The exception being handled, as an error. Only inside a catch block.
 Error error_of_exception();
 
-// Units of work are the blocks of all jobs, in the order of the output files. Threads take the next unit until none is
-// left; the calling thread puts finished shards on the disk meanwhile.
+// Units of work are the blocks of all jobs, in the order of the output files or in that of the source. Threads take the
+// next unit until none is left; the calling thread puts finished shards on the disk meanwhile.
 class Run {
  public:
   Run(const Plan& plan, const Checkpoint& source, ShardFiles& files, Journal& journal, Finished finished,
@@ -54,7 +54,10 @@ class Run {
 
   void cut_jobs(const Checkpoint& source);
   void count_shards();
+  // The unit that is done as the number-th.
   [[nodiscard]] Unit unit_at(uint64_t number) const;
+  void sort_units();  // into the source's order
+  void end_uses(const Unit& unit);
 
   bool start_thread(std::vector<std::thread>& threads);
   void work();  // a thread's loop
@@ -79,6 +82,7 @@ class Run {
 
   std::deque<JobState> jobs_;
   uint64_t units_ = 0;
+  std::vector<uint64_t> order_;  // of the units; empty: their own
   std::atomic<uint64_t> next_unit_{0};
   std::atomic<uint64_t> next_ahead_{0};
   std::atomic<bool> stop_{false};

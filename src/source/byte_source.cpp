@@ -82,8 +82,27 @@ class FileSource final : public ByteSource {
     if (descriptor) advise((*descriptor)->number(), offset, size, false);
   }
 
-  [[nodiscard]] uint64_t size() const override { return identity_.size; }
-  [[nodiscard]] const std::string& name() const override { return path_; }
+  // A file that was replaced has another time of change.
+  [[nodiscard]] std::string identity() const override {
+    struct stat status {};
+    std::string changed;
+    if (::stat(path_.c_str(), &status) == 0) {
+#if defined(__APPLE__)
+      const timespec& time = status.st_mtimespec;
+#else
+      const timespec& time = status.st_mtim;
+#endif
+      changed = fmt::format("{}.{:09}", time.tv_sec, time.tv_nsec);
+    }
+    return fmt::format("{} {} {}", std::filesystem::path(path_).filename().string(), identity_.size, changed);
+  }
+
+  [[nodiscard]] uint64_t size() const override {
+    return identity_.size;
+  }
+  [[nodiscard]] const std::string& name() const override {
+    return path_;
+  }
 
  private:
   [[nodiscard]] bool inside(uint64_t offset, uint64_t size) const {
@@ -112,6 +131,9 @@ tl::unexpected<Error> cannot_open(const std::string& path, int number) {
 }
 
 }  // namespace
+
+void ByteSource::announce_use(uint64_t /*offset*/, uint64_t /*size*/) const {}
+void ByteSource::end_use(uint64_t /*offset*/, uint64_t /*size*/) const {}
 
 Result<std::unique_ptr<ByteSource>> open_file(const std::string& path) {
   struct stat status {};

@@ -96,7 +96,7 @@ Result<Json> read_hf_quant_config(const fs::path& folder) {
 
 }  // namespace
 
-Result<Checkpoint> Checkpoint::open(const fs::path& folder, FileSelection selection) {
+Result<Checkpoint> Checkpoint::open(const fs::path& folder, FileSelection selection, const OpenSource& open_source) {
   Checkpoint checkpoint;
   checkpoint.folder_ = folder;
   PIPPIN_CHECK(check_folder(folder));
@@ -108,7 +108,7 @@ Result<Checkpoint> Checkpoint::open(const fs::path& folder, FileSelection select
   checkpoint.warnings_.insert(checkpoint.warnings_.end(), chosen.warnings.begin(), chosen.warnings.end());
   std::vector<TensorInfo> tensors;
   for (const auto& name : chosen.names) {
-    PIPPIN_TRY(auto file, open_file((folder / name).string()));
+    PIPPIN_TRY(auto file, open_source((folder / name).string()));
     PIPPIN_TRY(auto header, read_safetensors_header(*file));
     const auto number = static_cast<uint32_t>(checkpoint.files_.size());
     for (auto& entry : header.entries) {

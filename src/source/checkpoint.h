@@ -38,7 +38,9 @@ class Checkpoint {
  public:
   // Opens a folder: config.json (and generation_config.json if there), the index or the single file, all headers.
   // Every defect of the files is an error here, before any tensor is read.
-  static Result<Checkpoint> open(const std::filesystem::path& folder, FileSelection selection);
+  // open_source: gives the weight files, where they are not simply files of the folder.
+  static Result<Checkpoint> open(const std::filesystem::path& folder, FileSelection selection,
+                                 const OpenSource& open_source = open_file);
   // config.json alone, to choose by before the weight files are opened.
   static Result<nlohmann::ordered_json> read_config(const std::filesystem::path& folder);
 
@@ -63,6 +65,9 @@ class Checkpoint {
   [[nodiscard]] const std::vector<nlohmann::ordered_json>& metadata() const { return metadata_; }
   // Oddities that are no errors: stale files left out, an index that names too much, identical duplicates.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
+
+  // Reads from these from now on, which have the same bytes as files(), in the same order.
+  void take_sources(std::vector<std::unique_ptr<ByteSource>> sources) { files_ = std::move(sources); }
 
   // Reads bytes [begin, begin + out.size()) of the tensor. Any number of threads.
   [[nodiscard]] Status read(const TensorInfo& tensor, uint64_t begin, std::span<std::byte> out) const;

@@ -192,6 +192,30 @@ TEST_F(Resume, AChangedSourceStartsAfresh) {
   EXPECT_EQ(report->jobs_resumed, 0u);
 }
 
+TEST_F(Resume, WhatIsNotTrustedIsDoneAgain) {
+  ASSERT_TRUE(run(false));
+  overwrite("shard1", plan_.outputs[plan_.jobs[2].outputs[0]].offset, "mark");
+  ExecuteOptions options;
+  options.resume = true;
+  options.trusted = [](size_t job) { return job != 2; };
+  const auto report = execute(plan_, tiny_.checkpoint(), folder_.path(), options);
+  ASSERT_TRUE(report) << report.error().message();
+  EXPECT_EQ(report->jobs_resumed, 7u);
+  expect_complete();
+}
+
+TEST_F(Resume, WhatIsNotTrustedIsNotBelievedLater) {
+  ASSERT_TRUE(run(false));
+  const std::atomic<bool> cancelled{true};
+  ExecuteOptions options;
+  options.resume = true;
+  options.cancelled = &cancelled;
+  options.trusted = [](size_t job) { return job != 2 && job != 5; };
+  ASSERT_FALSE(execute(plan_, tiny_.checkpoint(), folder_.path(), options));
+  EXPECT_EQ(run(true)->jobs_resumed, 6u);
+  expect_complete();
+}
+
 TEST_F(Resume, ACancelledRunGoesOn) {
   std::atomic<bool> cancelled{false};
   ExecuteOptions options;
