@@ -118,6 +118,7 @@ nlohmann::ordered_json report_json(const ConvertReport& report, bool done) {
     json["peak_memory"] = peak_memory();
     json["nonfinite_values"] = report.nonfinite_values;
     json["resumed"] = report.jobs_resumed;
+    json["bytes_fetched"] = report.bytes_fetched;
   }
   json["tensors"] = nlohmann::ordered_json::array();
   for (const auto& tensor : report.tensors) {

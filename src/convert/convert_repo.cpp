@@ -4,12 +4,16 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <mutex>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "convert/conversion.h"
 #include "convert/request_of.h"
 #include "convert/spec_choice.h"
+#include "hub/cache_folder.h"
+#include "hub/cache_supply.h"
 #include "hub/download.h"
 #include "hub/header_view.h"
 #include "hub/settings.h"
@@ -47,7 +51,7 @@ Result<Fetched> fetch_for_planning(HubSession& session, const RepoSource& source
   DownloadOptions wanted = download_of(source, source.revision);
   wanted.include = planning_files;
   wanted.exclude = not_for_planning;
-  PIPPIN_TRY(const DownloadReport report, download_with(session, wanted, hooks));
+  PIPPIN_TRY(const DownloadReport report, download_with(session, wanted, hooks, 0, true));
   PIPPIN_TRY(RepoListing listing, list_repo(session, source.repo, report.commit));
   return Fetched{std::move(listing), report.folder};
 }
@@ -92,13 +96,16 @@ Result<Headers> fetch_headers(HubSession& session, const ConvertOptions& options
   return Headers{std::move(view), std::move(weights->names)};
 }
 
-Result<ConvertReport> plan_from(const ConvertOptions& options, const Headers& headers, const std::string& repo) {
-  ConvertOptions of_view = options;
-  of_view.source = headers.view.folder();
-  auto report = plan_conversion(of_view);
-  if (!report) return told(report.error(), of_view.source, repo);
-  for (auto& warning : report->warnings) replace_all(warning, of_view.source.string(), repo);
-  return report;
+Result<Prepared> prepare_from(HubSession& session, const ConvertOptions& of_view, const Headers& headers,
+                              const RepoSource& source, const Fetched& fetched) {
+  auto prepared =
+      prepare(of_view, headers.view.sources(session, source.repo, fetched.listing.commit, fetched.listing.files));
+  if (!prepared) return told(prepared.error(), of_view.source, source.repo);
+  return prepared;
+}
+
+void tell_repo(ConvertReport& report, const fs::path& folder, const std::string& repo) {
+  for (auto& warning : report.warnings) replace_all(warning, folder.string(), repo);
 }
 
 // The folder that is there already, on the way to one that will be.
@@ -136,18 +143,78 @@ Result<HubSettings> settings() {
   return settings_of(variable_of_process);
 }
 
-// All that the conversion reads and carries over.
-Result<fs::path> fetch_all(HubSession& session, const RepoSource& source, const Fetched& fetched,
-                           const Headers& headers, const DownloadHooks& hooks) {
+// What goes along with the weights.
+Status fetch_small_files(HubSession& session, const RepoSource& source, const Fetched& fetched,
+                         const DownloadHooks& hooks) {
   DownloadOptions wanted = download_of(source, fetched.listing.commit);
   wanted.include = small_files;
   wanted.exclude = not_small;
   PIPPIN_CHECK(download_with(session, wanted, hooks));
-  wanted.include.clear();
-  wanted.exclude.clear();
-  wanted.files = headers.weights;
-  PIPPIN_TRY(const DownloadReport report, download_with(session, wanted, hooks));
-  return report.folder;
+  return {};
+}
+
+std::vector<RepoFile> weight_files(const Fetched& fetched, const Checkpoint& checkpoint) {
+  std::vector<RepoFile> files;
+  for (const auto& source : checkpoint.files()) {
+    const auto file = std::ranges::find(fetched.listing.files, source->name(), &RepoFile::name);
+    if (file != fetched.listing.files.end()) files.push_back(*file);
+  }
+  return files;
+}
+
+// Two programs of progress that go on at the same time: the download's is shown until all is there.
+class Progress {
+ public:
+  Progress(const ConvertHooks& hooks, const std::function<void(const DownloadProgress&)>& downloading)
+      : hooks_(hooks), downloading_(downloading) {}
+
+  DownloadHooks of_download() {
+    return {hooks_.cancelled, [this](const DownloadProgress& progress) {
+              const std::lock_guard lock(mutex_);
+              is_downloading_ = progress.files_done < progress.files;
+              if (downloading_) downloading_(progress);
+            }};
+  }
+
+  ConvertHooks of_conversion() {
+    ConvertHooks hooks = hooks_;
+    if (!hooks_.progress) return hooks;
+    hooks.progress = [this](uint64_t done, uint64_t total) {
+      const std::lock_guard lock(mutex_);
+      if (!is_downloading_ || done == total) hooks_.progress(done, total);
+    };
+    return hooks;
+  }
+
+ private:
+  const ConvertHooks& hooks_;
+  const std::function<void(const DownloadProgress&)>& downloading_;
+  std::mutex mutex_;
+  bool is_downloading_ = true;
+};
+
+Result<ConvertReport> convert_fetched(HubSession& session, const ConvertOptions& options, const RepoSource& source,
+                                      const Fetched& fetched, const ConvertHooks& hooks, Progress& progress) {
+  PIPPIN_TRY(const Headers headers, fetch_headers(session, options, source, fetched));
+  ConvertOptions of_view = options;
+  of_view.source = headers.view.folder();
+  if (of_view.source_name.empty()) of_view.source_name = source.repo;
+  PIPPIN_TRY(Prepared prepared, prepare_from(session, of_view, headers, source, fetched));
+  PIPPIN_CHECK(check_space(fetched, headers, prepared.report));
+  PIPPIN_CHECK(fetch_small_files(session, source, fetched, {hooks.cancelled, nullptr}));
+  PIPPIN_CHECK(headers.view.link_new(fetched.snapshot, fetched.listing.files));
+
+  FetchOptions fetching;
+  fetching.progress = progress.of_download().progress;
+  const CacheFolder cache(session.settings(), source.repo);
+  CacheSupply supply(session, cache, source.repo, fetched.listing.commit, weight_files(fetched, prepared.checkpoint),
+                     fetching);
+  auto report = run_conversion(std::move(prepared), of_view, progress.of_conversion(), &supply);
+  if (!report) return told(report.error(), of_view.source, source.repo);
+  report->bytes_fetched = supply.bytes_fetched();
+  tell_repo(*report, of_view.source, source.repo);
+  PIPPIN_CHECK(cache.write_ref(source.revision, fetched.listing.commit));
+  return report;
 }
 
 }  // namespace
@@ -158,24 +225,20 @@ Result<ConvertReport> plan_repo_conversion(const ConvertOptions& options, const 
   HubSession session(std::move(hub_settings), {hooks.cancelled});
   PIPPIN_TRY(const Fetched fetched, fetch_for_planning(session, source, hooks));
   PIPPIN_TRY(const Headers headers, fetch_headers(session, options, source, fetched));
-  return plan_from(options, headers, source.repo);
+  ConvertOptions of_view = options;
+  of_view.source = headers.view.folder();
+  PIPPIN_TRY(Prepared prepared, prepare_from(session, of_view, headers, source, fetched));
+  tell_repo(prepared.report, of_view.source, source.repo);
+  return std::move(prepared.report);
 }
 
 Result<ConvertReport> convert_repo(const ConvertOptions& options, const RepoSource& source, const ConvertHooks& hooks,
                                    const std::function<void(const DownloadProgress&)>& downloading) {
-  const DownloadHooks download_hooks{hooks.cancelled, downloading};
+  Progress progress(hooks, downloading);
   PIPPIN_TRY(HubSettings hub_settings, settings());
   HubSession session(std::move(hub_settings), {hooks.cancelled});
-  PIPPIN_TRY(const Fetched fetched, fetch_for_planning(session, source, download_hooks));
-  ConvertOptions from_cache = options;
-  {
-    PIPPIN_TRY(const Headers headers, fetch_headers(session, options, source, fetched));
-    PIPPIN_TRY(const ConvertReport plan, plan_from(options, headers, source.repo));
-    PIPPIN_CHECK(check_space(fetched, headers, plan));
-    PIPPIN_TRY(from_cache.source, fetch_all(session, source, fetched, headers, download_hooks));
-  }
-  if (from_cache.source_name.empty()) from_cache.source_name = source.repo;
-  return convert(from_cache, hooks);
+  PIPPIN_TRY(const Fetched fetched, fetch_for_planning(session, source, {hooks.cancelled, nullptr}));
+  return convert_fetched(session, options, source, fetched, hooks, progress);
 }
 
 }  // namespace pippin

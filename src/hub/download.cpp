@@ -139,7 +139,7 @@ Result<RepoListing> list_repo(HubSession& session, const std::string& repo, cons
 }
 
 Result<DownloadReport> download_with(HubSession& session, const DownloadOptions& options, const DownloadHooks& hooks,
-                                     uint64_t piece_size) {
+                                     uint64_t piece_size, bool keeps_ref) {
   const auto begin = std::chrono::steady_clock::now();
   PIPPIN_CHECK(check_repo_name(options.repo));
   PIPPIN_CHECK(check_revision(options.revision));
@@ -168,7 +168,8 @@ Result<DownloadReport> download_with(HubSession& session, const DownloadOptions&
     CacheTarget target(cache, listing->commit);
     report = fetch_into(session, options, listing->commit, files, cache.snapshot(listing->commit), target, fetching);
     // Only a snapshot that is complete takes the place of the one before it.
-    if (report) PIPPIN_CHECK(cache.write_ref(options.revision, listing->commit));
+    const bool writes_ref = !keeps_ref || !cache.commit_of(options.revision);
+    if (report && writes_ref) PIPPIN_CHECK(cache.write_ref(options.revision, listing->commit));
   } else {
     LocalTarget target(options.local_dir, listing->commit);
     PIPPIN_CHECK(target.prepare());

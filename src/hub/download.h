@@ -19,8 +19,9 @@ struct RepoListing {
 // first; nothing is written. Offline, the cache alone.
 Result<RepoListing> list_repo(HubSession& session, const std::string& repo, const std::string& revision);
 
-// piece_size: of large files, for tests; 0: by the file's size.
+// piece_size: of large files, for tests; 0: by the file's size. A conversion asks for some of the files first: with
+// keeps_ref a revision's ref that is there stays where it is.
 Result<DownloadReport> download_with(HubSession& session, const DownloadOptions& options, const DownloadHooks& hooks,
-                                     uint64_t piece_size = 0);
+                                     uint64_t piece_size = 0, bool keeps_ref = false);
 
 }  // namespace pippin

@@ -27,6 +27,7 @@ enum class Stage : uint8_t { waiting, opening, probing, open, single, checking, 
 struct Job {
   RepoFile file;
   RemoteFile remote;
+  size_t number = 0;
   std::atomic<Stage> stage{Stage::waiting};
   std::optional<DiskFile> lock = std::nullopt;
   std::optional<PartialFile> partial = std::nullopt;
@@ -51,7 +52,8 @@ class FetchQueue {
       : session_(session), target_(target), options_(options) {}
 
   void add(const std::string& repo, const std::string& commit, const RepoFile& file) {
-    jobs_.emplace_back(session_, repo, commit, file);
+    const size_t number = jobs_.size();
+    jobs_.emplace_back(session_, repo, commit, file).number = number;
     total_ += file.size;
   }
 
@@ -135,12 +137,12 @@ class FetchQueue {
     }
     job.done = job.partial->bytes_there();
     before_ += job.done;
-    take_up(job);
-    return {};
+    return take_up(job);
   }
 
   // Begins with the pieces that are missing.
-  void take_up(Job& job) {
+  Status take_up(Job& job) {
+    if (options_.observer) PIPPIN_CHECK(options_.observer->opened(job.number, *job.partial));
     const std::lock_guard lock(mutex_);
     job.given.assign(job.partial->piece_count(), false);
     for (size_t i = 0; i < job.given.size(); ++i) {
@@ -149,6 +151,7 @@ class FetchQueue {
     }
     job.stage = Stage::open;
     changed_.notify_all();
+    return {};
   }
 
   Status fetch_piece(Job& job, size_t piece) {
@@ -160,16 +163,27 @@ class FetchQueue {
           if (job.stage == Stage::probing && job.remote.ranges() == RemoteFile::Ranges::given)
             set_stage(job, Stage::open);
           PIPPIN_CHECK(job.partial->write(offset, bytes));
+          tell(job, offset, bytes.size());
           job.done += bytes.size();
           fetched_ += bytes.size();
           return {};
         });
     const auto noted = job.partial->note(piece);
+    tell(job, missing.begin, 1);
     const std::lock_guard lock(mutex_);
     --job.working;
     if (job.stage == Stage::probing || job.stage == Stage::single) job.stage = Stage::open;
     changed_.notify_all();
     return status ? noted : status;
+  }
+
+  // Tells the observer of the pieces that have bytes of the range.
+  void tell(const Job& job, uint64_t offset, size_t size) {
+    if (!options_.observer) return;
+    const uint64_t piece_size = job.partial->piece_size();
+    for (uint64_t piece = offset / piece_size; piece * piece_size < offset + size; ++piece)
+      options_.observer->arrived(job.number, static_cast<size_t>(piece),
+                                 job.partial->noted(static_cast<size_t>(piece)));
   }
 
   Status check(Job& job) {
@@ -186,11 +200,11 @@ class FetchQueue {
                   fmt::format("{}: other bytes came, {} times", in_quotes(job.file.name), most_tries),
                   "run it again later, or over another connection");
     }
-    take_up(job);
-    return {};
+    return take_up(job);
   }
 
   Status finish(Job& job, bool fetched) {
+    if (options_.observer) PIPPIN_CHECK(options_.observer->whole(job.number));
     const std::lock_guard lock(mutex_);
     if (fetched)
       report_.fetched.push_back(job.file.name);

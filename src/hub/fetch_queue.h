@@ -9,15 +9,32 @@
 
 #include "hub/hub_session.h"
 #include "hub/listing.h"
+#include "hub/partial_file.h"
 #include "hub/target_folder.h"
 #include "pippin/hub.h"
 
 namespace pippin {
 
+// Hears how the files arrive, by their place among those asked for. Called from the queue's threads.
+class FetchObserver {
+ public:
+  FetchObserver() = default;
+  FetchObserver(const FetchObserver&) = delete;
+  FetchObserver& operator=(const FetchObserver&) = delete;
+  virtual ~FetchObserver() = default;
+  // The file is in the partial from now on, with what an earlier run left; once more after a wrong digest.
+  virtual Status opened(size_t file, const PartialFile& partial) = 0;
+  // So many bytes of a piece can be read.
+  virtual void arrived(size_t file, size_t piece, uint64_t bytes) = 0;
+  // The file is in its place and right.
+  virtual Status whole(size_t file) = 0;
+};
+
 struct FetchOptions {
   int connections = 8;
   uint64_t piece_size = 0;  // 0: by the file's size
   std::function<void(const DownloadProgress&)> progress = nullptr;
+  FetchObserver* observer = nullptr;
 };
 
 struct FetchReport {

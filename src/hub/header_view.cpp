@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -39,9 +40,10 @@ bool is_whole_number(DType dtype) {
 // What is fetched of one file goes to its own place in the sparse copy.
 class HeaderFetch {
  public:
-  HeaderFetch(RemoteFile& remote, const DiskFile& file) : remote_(remote), file_(file) {}
+  HeaderFetch(RemoteFile& remote, const DiskFile& file, const std::function<void(uint64_t, uint64_t)>& fetched)
+      : remote_(remote), file_(file), fetched_(fetched) {}
 
-  Status run() {
+  [[nodiscard]] Status run() const {
     const uint64_t size = remote_.file().size;
     PIPPIN_CHECK(file_.set_size(size));
     PIPPIN_CHECK(get(0, std::min(size, first_read)));
@@ -56,31 +58,80 @@ class HeaderFetch {
     PIPPIN_CHECK(file_.read(8, std::as_writable_bytes(std::span(text))));
     const auto header = parse_safetensors_header(text, size - 8 - length, remote_.file().name);
     if (!header) return {};
+    const bool is_packed =
+        std::ranges::any_of(header->entries, [](const auto& e) { return e.name.ends_with(".qweight"); });
     for (const auto& entry : header->entries) {
       const bool is_small = entry.shape.size() == 1 && entry.size > 0 && entry.size <= largest_small_tensor;
-      if (is_small && is_whole_number(entry.dtype)) PIPPIN_CHECK(get(entry.offset, entry.offset + entry.size));
+      const bool is_read = is_whole_number(entry.dtype) || (is_packed && entry.name.ends_with(".bias"));
+      if (is_small && is_read) PIPPIN_CHECK(get(entry.offset, entry.offset + entry.size));
     }
     return {};
   }
 
  private:
-  Status get(uint64_t begin, uint64_t end) {
+  [[nodiscard]] Status get(uint64_t begin, uint64_t end) const {
     if (begin >= end) return {};
-    return remote_.read(
-        begin, end, [this](uint64_t offset, std::span<const std::byte> bytes) { return file_.write(offset, bytes); });
+    PIPPIN_CHECK(remote_.read(
+        begin, end, [this](uint64_t offset, std::span<const std::byte> bytes) { return file_.write(offset, bytes); }));
+    fetched_(begin, end);
+    return {};
   }
 
   RemoteFile& remote_;
   const DiskFile& file_;
+  const std::function<void(uint64_t, uint64_t)>& fetched_;
 };
 
 }  // namespace
 
+// A weight file of the view. A read of a hole fetches it.
+class HeaderView::Source final : public ByteSource {
+ public:
+  Source(HubSession& session, const std::string& repo, const std::string& commit, const RepoFile& file, fs::path path,
+         std::optional<Ranges> fetched)
+      : remote_(session, repo, commit, file), path_(std::move(path)), fetched_(std::move(fetched)) {}
+
+  [[nodiscard]] Status read(uint64_t offset, std::span<std::byte> out) const override {
+    if (offset > size() || out.size() > size() - offset)
+      return fail(ErrorTag::io, "a read lies inside its file", name());
+    const std::lock_guard lock(mutex_);
+    // There may be hundreds of files: none stays open.
+    PIPPIN_TRY(const DiskFile file, DiskFile::open(path_, fetched_ ? O_RDWR : O_RDONLY));
+    if (!out.empty() && !is_here(offset, offset + out.size())) {
+      PIPPIN_CHECK(remote_.read(offset, offset + out.size(),
+                                [&](uint64_t at, std::span<const std::byte> bytes) { return file.write(at, bytes); }));
+      fetched_->push_back({offset, offset + out.size()});
+    }
+    return file.read(offset, out);
+  }
+  void will_need(uint64_t /*offset*/, uint64_t /*size*/) const override {}
+  void done_with(uint64_t /*offset*/, uint64_t /*size*/) const override {}
+  // As that of the file when it arrives: both have the bytes of the same content.
+  [[nodiscard]] std::string identity() const override { return identity_of(remote_.file()); }
+  [[nodiscard]] uint64_t size() const override { return remote_.file().size; }
+  [[nodiscard]] const std::string& name() const override { return remote_.file().name; }
+
+ private:
+  [[nodiscard]] bool is_here(uint64_t begin, uint64_t end) const {
+    return !fetched_ ||
+           std::ranges::any_of(*fetched_, [&](const Range& r) { return r.begin <= begin && end <= r.end; });
+  }
+
+  mutable std::mutex mutex_;
+  mutable RemoteFile remote_;
+  fs::path path_;
+  mutable std::optional<Ranges> fetched_;  // nothing: all is there
+};
+
 HeaderView::HeaderView(fs::path folder, std::vector<RepoFile> lacking)
-    : folder_(std::move(folder)), lacking_(std::move(lacking)) {}
+    : folder_(std::move(folder)),
+      lacking_(std::move(lacking)),
+      fetched_(std::make_shared<std::map<std::string, Ranges>>()) {}
 
 HeaderView::HeaderView(HeaderView&& other) noexcept
-    : folder_(std::exchange(other.folder_, {})), lacking_(std::move(other.lacking_)) {}
+    : folder_(std::exchange(other.folder_, {})),
+      lacking_(std::move(other.lacking_)),
+      fetched_(std::move(other.fetched_)) {}
 
 HeaderView::~HeaderView() {
   if (folder_.empty()) return;
@@ -100,8 +151,7 @@ Result<HeaderView> HeaderView::make(const fs::path& snapshot, const std::vector<
     if (!is_there && !is_weight_file(file)) continue;
     PIPPIN_CHECK(make_folders(place.parent_path()));
     if (is_there) {
-      fs::create_symlink(fs::absolute(snapshot / file.name), place, error);
-      if (error) return tl::unexpected<Error>(download_disk_error(error.value(), "link", place));
+      PIPPIN_CHECK(view.link(snapshot / file.name, place));
     } else {
       PIPPIN_TRY(const DiskFile created, DiskFile::open(place, O_WRONLY | O_CREAT));
       view.lacking_.push_back(file);
@@ -110,12 +160,43 @@ Result<HeaderView> HeaderView::make(const fs::path& snapshot, const std::vector<
   return view;
 }
 
+Status HeaderView::link(const fs::path& from, const fs::path& place) const {
+  PIPPIN_CHECK(make_folders(place.parent_path()));
+  std::error_code error;
+  fs::create_symlink(fs::absolute(from), place, error);
+  if (error) return tl::unexpected<Error>(download_disk_error(error.value(), "link", place));
+  return {};
+}
+
+Status HeaderView::link_new(const fs::path& snapshot, const std::vector<RepoFile>& files) const {
+  std::error_code error;
+  for (const auto& file : files) {
+    const bool is_new =
+        !fs::exists(fs::symlink_status(folder_ / file.name, error)) && fs::is_regular_file(snapshot / file.name, error);
+    if (is_new) PIPPIN_CHECK(link(snapshot / file.name, folder_ / file.name));
+  }
+  return {};
+}
+
+OpenSource HeaderView::sources(HubSession& session, const std::string& repo, const std::string& commit,
+                               const std::vector<RepoFile>& files) const {
+  return [this, &session, repo, commit, files](const std::string& path) -> Result<std::unique_ptr<ByteSource>> {
+    const auto file = std::ranges::find_if(files, [&](const RepoFile& f) { return (folder_ / f.name) == path; });
+    if (file == files.end()) return open_file(path);
+    const auto fetched = fetched_->find(file->name);
+    const bool is_sparse = fetched != fetched_->end();
+    return std::make_unique<Source>(session, repo, commit, *file, path,
+                                    is_sparse ? std::optional(fetched->second) : std::nullopt);
+  };
+}
+
 Status HeaderView::fetch(HubSession& session, const std::string& repo, const std::string& commit,
                          const std::vector<std::string>& names) const {
   std::vector<RepoFile> wanted;
   for (const auto& file : lacking_) {
     if (std::ranges::find(names, file.name) != names.end()) wanted.push_back(file);
   }
+  for (const auto& file : wanted) fetched_->try_emplace(file.name);
   std::atomic<size_t> next{0};
   std::mutex mutex;
   std::optional<Error> error;
@@ -124,7 +205,11 @@ Status HeaderView::fetch(HubSession& session, const std::string& repo, const std
       const auto status = [&]() -> Status {
         RemoteFile remote(session, repo, commit, wanted[i]);
         PIPPIN_TRY(const DiskFile file, DiskFile::open(folder_ / wanted[i].name, O_RDWR));
-        HeaderFetch header(remote, file);
+        Ranges& ranges = fetched_->at(wanted[i].name);
+        const std::function<void(uint64_t, uint64_t)> fetched = [&](uint64_t begin, uint64_t end) {
+          ranges.push_back({begin, end});
+        };
+        const HeaderFetch header(remote, file, fetched);
         return header.run();
       }();
       if (status) continue;

@@ -83,6 +83,10 @@ std::string tree_file_text(const std::vector<RepoFile>& files) {
   return json.dump(1, ' ', false, Json::error_handler_t::replace);
 }
 
+std::string identity_of(const RepoFile& file) {
+  return fmt::format("{} {} {}", file.name, file.size, file.content_id());
+}
+
 Result<HubUser> parse_user(std::string_view text) {
   PIPPIN_TRY(const Json json, parsed_answer(text, "the user's description"));
   HubUser user;

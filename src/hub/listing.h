@@ -31,6 +31,9 @@ Result<std::vector<RepoFile>> parse_tree_page(std::string_view json);
 Result<std::vector<RepoFile>> parse_tree_file(std::string_view json);
 std::string tree_file_text(const std::vector<RepoFile>& files);
 
+// What tells the bytes of a file from others under its name, as ByteSource::identity().
+std::string identity_of(const RepoFile& file);
+
 struct HubUser {
   std::string name;
   std::vector<std::string> organisations;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <numeric>
+#include <random>
 
 #include "hub/digest.h"
 
@@ -17,9 +18,10 @@ constexpr uint64_t smallest_piece = 16 * mebibyte;
 constexpr uint64_t most_pieces = 4096;
 constexpr uint64_t note_every = mebibyte;
 
-// The trailer: 16 bytes of text, the content's size, the pieces' size, the count of each piece; little-endian.
-constexpr std::array<char, 16> magic{'p', 'i', 'p', 'p', 'i', 'n', ' ', 'p', 'a', 'r', 't', 'i', 'a', 'l', ' ', '1'};
-constexpr uint64_t counts_at = magic.size() + 2 * sizeof(uint64_t);
+// The trailer: 16 bytes of text, the content's size, the pieces' size, the generation, the count of each piece;
+// little-endian.
+constexpr std::array<char, 16> magic{'p', 'i', 'p', 'p', 'i', 'n', ' ', 'p', 'a', 'r', 't', 'i', 'a', 'l', ' ', '2'};
+constexpr uint64_t counts_at = magic.size() + 3 * sizeof(uint64_t);
 
 std::array<std::byte, 8> bytes_of(uint64_t number) {
   std::array<std::byte, 8> bytes{};
@@ -31,6 +33,11 @@ uint64_t number_of(const std::byte* bytes) {
   uint64_t number = 0;
   for (size_t i = 0; i < 8; ++i) number |= static_cast<uint64_t>(bytes[i]) << (8 * i);
   return number;
+}
+
+uint64_t new_generation() {
+  std::random_device random;
+  return (uint64_t{random()} << 32 | random()) | 1;
 }
 
 uint64_t piece_size_for(uint64_t size) {
@@ -91,17 +98,28 @@ bool PartialFile::read_trailer() {
     if (counts[i] > whole(i)) return false;
   }
   counts_ = noted_ = std::move(counts);
+  generation_ = number_of(trailer.data() + magic.size() + 16);
   return true;
+}
+
+uint64_t PartialFile::generation_of(const std::filesystem::path& path, uint64_t size) {
+  const auto file = DiskFile::open(path, O_RDONLY);
+  std::array<std::byte, counts_at> trailer{};
+  if (!file || !file->read(size, trailer)) return 0;
+  if (std::memcmp(trailer.data(), magic.data(), magic.size()) != 0) return 0;
+  return number_of(trailer.data() + magic.size()) == size ? number_of(trailer.data() + magic.size() + 16) : 0;
 }
 
 Status PartialFile::begin_anew() {
   std::ranges::fill(counts_, 0);
   noted_ = counts_;
+  generation_ = new_generation();
   PIPPIN_CHECK(file_.set_size(0));
   std::vector<std::byte> trailer(static_cast<size_t>(counts_at + counts_.size() * sizeof(uint64_t)));
   std::memcpy(trailer.data(), magic.data(), magic.size());
   std::ranges::copy(bytes_of(size_), trailer.begin() + magic.size());
   std::ranges::copy(bytes_of(piece_size_), trailer.begin() + magic.size() + 8);
+  std::ranges::copy(bytes_of(generation_), trailer.begin() + magic.size() + 16);
   return file_.write(size_, trailer);
 }
 

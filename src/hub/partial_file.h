@@ -2,6 +2,7 @@
 //
 // Behind the content lies a trailer: what the file is a part of, and for each piece how many of its bytes are there,
 // counted from the piece's begin. So the partial is one file; it is never taken for whole before its digest is right.
+// Bytes never change within a generation: a wrong digest begins the next one.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,13 @@ class PartialFile {
   [[nodiscard]] Span missing(size_t piece) const;
   [[nodiscard]] uint64_t bytes_there() const;
   [[nodiscard]] bool is_whole() const { return bytes_there() == size_; }
+  [[nodiscard]] uint64_t piece_size() const { return piece_size_; }
+  // How many bytes of the piece are noted as there: these will not be fetched again in this generation.
+  [[nodiscard]] uint64_t noted(size_t piece) const { return noted_[piece]; }
+  // Tells what is there now from what will be after a wrong digest; 0 where it is not known.
+  [[nodiscard]] uint64_t generation() const { return generation_; }
+  // The same of a file that nobody here has open.
+  static uint64_t generation_of(const std::filesystem::path& path, uint64_t size);
 
   // Writes bytes that follow what a piece has; they may go on into the pieces behind it. What is there already is
   // passed over. Threads may write at the same time where their pieces differ.
@@ -56,6 +64,7 @@ class PartialFile {
   DiskFile file_;
   uint64_t size_;
   uint64_t piece_size_;
+  uint64_t generation_ = 0;
   std::vector<uint64_t> counts_;  // bytes there of each piece
   std::vector<uint64_t> noted_;   // the same, as it stands on the disk
 };

@@ -121,6 +121,10 @@ Result<std::vector<std::string>> OutputFolder::commit() {
   return warnings;
 }
 
+Status OutputFolder::empty() const {
+  return empty_folder(paths_.fresh);
+}
+
 Status OutputFolder::discard() {
   std::error_code error;
   fs::remove_all(paths_.fresh, error);

@@ -48,6 +48,9 @@ class OutputFolder {
   // moment, and the next prepare() brings the old one back. After an error all is as before. Gives warnings.
   Result<std::vector<std::string>> commit();
 
+  // Removes what an earlier run left in the folder, which then is of no use.
+  [[nodiscard]] Status empty() const;
+
   // Removes what was written.
   Status discard();
 

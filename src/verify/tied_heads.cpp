@@ -35,12 +35,16 @@ Result<std::vector<std::string>> differing_ties(const Plan& plan, const Checkpoi
     const TensorInfo& kept = checkpoint.tensors()[embedding];
     PIPPIN_TRY(const bool same, same_bytes(checkpoint, left_out, kept, cancelled));
     if (same) continue;
-    warnings.push_back(fmt::format(
-        "{} is left out, since by config.json the output head is tied to {}, but their values differ; if the head is a "
-        "real one, set tie_word_embeddings to false in config.json and convert again",
-        left_out.name, kept.name));
+    warnings.push_back(warning_of_tie(left_out, kept));
   }
   return warnings;
+}
+
+std::string warning_of_tie(const TensorInfo& left_out, const TensorInfo& kept) {
+  return fmt::format(
+      "{} is left out, since by config.json the output head is tied to {}, but their values differ; if the head is a "
+      "real one, set tie_word_embeddings to false in config.json and convert again",
+      left_out.name, kept.name);
 }
 
 }  // namespace pippin

@@ -16,4 +16,7 @@ namespace pippin {
 Result<std::vector<std::string>> differing_ties(const Plan& plan, const Checkpoint& checkpoint,
                                                 const std::atomic<bool>* cancelled);
 
+// That warning for one of them.
+std::string warning_of_tie(const TensorInfo& left_out, const TensorInfo& kept);
+
 }  // namespace pippin

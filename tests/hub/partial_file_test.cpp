@@ -89,7 +89,7 @@ TEST(PartialFile, WhatDoesNotFitIsBegunAnew) {
     EXPECT_TRUE(partial->write(0, bytes("0123")));
   }
   auto text = content(folder);
-  text[10 + 32] = '\x7f';
+  text[10 + 40] = '\x7f';
   folder.write("part", text);
   EXPECT_EQ(opened(folder)->bytes_there(), 0U) << "a count beyond the piece";
   folder.write("part", "some other file");
