@@ -59,12 +59,17 @@ Result<std::int32_t> id_of_key(const std::string& key) {
   return id;
 }
 
-Status add_numbered(const Json& decoder, Json& added) {
+bool is_named(const std::vector<std::pair<std::string, std::string>>& named, const Json& content) {
+  return std::any_of(named.begin(), named.end(), [&](const auto& pair) { return pair.second == content; });
+}
+
+Status add_numbered(const Json& decoder, const std::vector<std::pair<std::string, std::string>>& named, Json& added) {
   if (!decoder.is_object()) return wrong_type("tokenizer_config.json: added_tokens_decoder", "an object");
   std::map<std::int32_t, Json> sorted;
   for (const auto& [key, token] : decoder.items()) {
     PIPPIN_TRY(const std::int32_t id, id_of_key(key));
     PIPPIN_TRY(Json form, added_token(token, "tokenizer_config.json: added_tokens_decoder: " + key, false, false));
+    if (is_named(named, form["content"])) form["special"] = true;
     sorted.emplace(id, std::move(form));
   }
   for (auto& [id, token] : sorted) added.push_back(std::move(token));
@@ -156,10 +161,11 @@ Result<TokenSettings> read_token_settings(const std::filesystem::path& folder) {
   PIPPIN_CHECK(collect_named(settings, tokens));
   PIPPIN_CHECK(collect_extra(settings.config, tokens));
   if (numbered) {
-    PIPPIN_CHECK(add_numbered(settings.config["added_tokens_decoder"], settings.added));
+    PIPPIN_CHECK(add_numbered(settings.config["added_tokens_decoder"], settings.named, settings.added));
   } else {
     PIPPIN_TRY(const Json legacy, read_object(folder / "added_tokens.json"));
     PIPPIN_CHECK(add_legacy(legacy, settings.named, settings.added));
+    for (Json& token : tokens) token["makes_special"] = is_named(settings.named, token["content"]);
   }
   for (Json& token : tokens) settings.added.push_back(std::move(token));
   settings.clean_up_spaces = flag_of(settings.config, "clean_up_tokenization_spaces", false);

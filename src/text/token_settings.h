@@ -18,7 +18,8 @@ namespace pippin {
 struct TokenSettings {
   // Name and content, in the order that chat templates get them: bos_token, eos_token, then the others.
   std::vector<std::pair<std::string, std::string>> named;
-  // Tokens to add to tokenizer.json's own, in tokenizer.json's form. "if_absent": leave a token alone that is there.
+  // Tokens to add to tokenizer.json's own, in tokenizer.json's form. "if_absent": leave a token alone that is there;
+  // "makes_special": but mark it as special.
   nlohmann::ordered_json added = nlohmann::ordered_json::array();
   // Ids from generation_config.json, or else config.json.
   std::vector<std::int32_t> eos_ids;

@@ -1,9 +1,9 @@
 //! A chat template, rendered as transformers renders it: Jinja with trimmed blocks and a few functions more.
 
 use crate::boundary::{Failure, Status};
-use crate::python_json::tojson;
-use crate::python_methods::{strip, unknown_method};
-use crate::template_source::without_generation_tags;
+use crate::jinja_builtins;
+use crate::python_methods::unknown_method;
+use crate::template_source::prepared;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Rest, Value};
 use minijinja::{Environment, Error, ErrorKind};
@@ -25,7 +25,7 @@ pub struct ChatTemplate {
 
 impl ChatTemplate {
     pub fn open(source: &str) -> Result<ChatTemplate, Failure> {
-        let template = ChatTemplate { source: without_generation_tags(source) };
+        let template = ChatTemplate { source: prepared(source) };
         environment(0).template_from_str(&template.source).map_err(|error| failure_of(&error))?;
         Ok(template)
     }
@@ -68,8 +68,7 @@ fn environment<'a>(now: i64) -> Environment<'a> {
     environment.set_syntax(syntax.expect("the default delimiters are valid"));
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_unknown_method_callback(unknown_method);
-    environment.add_filter("tojson", tojson);
-    environment.add_filter("trim", strip);
+    jinja_builtins::install(&mut environment);
     environment.add_function("raise_exception", |message: Rest<Value>| -> Result<Value, Error> {
         let text = message.first().map(Value::to_string).unwrap_or_default();
         Err(Error::new(ErrorKind::InvalidOperation, format!("{RAISED}{text}")))

@@ -3,6 +3,7 @@
 mod boundary;
 mod chat_template;
 mod decode_stream;
+mod jinja_builtins;
 mod python_json;
 mod python_methods;
 mod template_source;

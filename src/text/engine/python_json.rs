@@ -63,7 +63,7 @@ impl Writer {
             ValueKind::Bool => self.out += if value.is_true() { "true" } else { "false" },
             ValueKind::Number => self.out += &number_text(value),
             ValueKind::String => self.text(value.as_str().unwrap_or_default()),
-            ValueKind::Seq => self.list(value, depth)?,
+            ValueKind::Seq | ValueKind::Iterable => self.list(value, depth)?,
             ValueKind::Map => self.map(value, depth)?,
             kind => return Err(refused(&format!("tojson: a value of type {kind} is not JSON"))),
         }

@@ -31,6 +31,20 @@ fn text_method(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>
         "split" | "rsplit" => split(text, args, method == "rsplit")?,
         "splitlines" => splitlines(text, args)?,
         "partition" | "rpartition" => partition(text, args, method == "rpartition")?,
+        "startswith" | "endswith" if args.len() > 1 => has_end(text, method == "startswith", args)?,
+        "swapcase" => {
+            let () = from_args(args)?;
+            let swapped = |c: char| if c.is_uppercase() { c.to_lowercase().to_string() } else { c.to_uppercase().to_string() };
+            Value::from(text.chars().map(swapped).collect::<String>())
+        }
+        "title" => {
+            let () = from_args(args)?;
+            Value::from(title(text))
+        }
+        "ljust" | "rjust" | "center" => {
+            let (width, fill): (usize, Option<char>) = from_args(args)?;
+            Value::from(justified(text, method, width, fill.unwrap_or(' '))?)
+        }
         "removeprefix" => {
             let (prefix,): (&str,) = from_args(args)?;
             Value::from(text.strip_prefix(prefix).unwrap_or(text))
@@ -52,11 +66,61 @@ fn text_method(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>
         "zfill" => {
             let (width,): (usize,) = from_args(args)?;
             let (sign, digits) = text.split_at(usize::from(text.starts_with(['+', '-'])));
-            let missing = width.min(10_000).saturating_sub(text.chars().count());
+            let missing = width.min(WIDEST).saturating_sub(text.chars().count());
             Value::from(format!("{sign}{}{digits}", "0".repeat(missing)))
         }
         _ => return Ok(None),
     }))
+}
+
+/// str.startswith and str.endswith with bounds, which count characters; negative ones count from the end.
+fn has_end(text: &str, at_start: bool, args: &[Value]) -> Result<Value, Error> {
+    let (what, start, end): (Value, Option<i64>, Option<i64>) = from_args(args)?;
+    let count = text.chars().count() as i64;
+    let bound = |at: i64| (if at < 0 { at + count } else { at }).clamp(0, count) as usize;
+    let (start, end) = (bound(start.unwrap_or(0)), bound(end.unwrap_or(count)));
+    let part: String = text.chars().take(end).skip(start).collect();
+    let matches = |what: &Value| what.as_str().is_some_and(|what| if at_start { part.starts_with(what) } else { part.ends_with(what) });
+    Ok(Value::from(match what.kind() {
+        ValueKind::String => matches(&what),
+        _ => what.try_iter()?.any(|what| matches(&what)),
+    }))
+}
+
+/// str.title: a letter behind anything that is no letter becomes large, the others small.
+fn title(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut inside = false;
+    for c in text.chars() {
+        if inside {
+            out.extend(c.to_lowercase());
+        } else {
+            out.extend(c.to_uppercase());
+        }
+        inside = c.is_lowercase() || c.is_uppercase();
+    }
+    out
+}
+
+const WIDEST: usize = 10_000;
+
+fn justified(text: &str, method: &str, width: usize, fill: char) -> Result<String, Error> {
+    let missing = width.min(WIDEST).saturating_sub(text.chars().count());
+    let fill = |count: usize| fill.to_string().repeat(count);
+    Ok(match method {
+        "ljust" => format!("{text}{}", fill(missing)),
+        "rjust" => format!("{}{text}", fill(missing)),
+        _ => {
+            // Python puts the odd one left where the width is odd.
+            let left = missing / 2 + (missing & width & 1);
+            format!("{}{text}{}", fill(left), fill(missing - left))
+        }
+    })
+}
+
+/// The filter `center`.
+pub fn center(text: &str, width: usize, fill: char) -> Result<String, Error> {
+    justified(text, "center", width, fill)
 }
 
 fn list_method(list: &Value, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
@@ -126,7 +190,7 @@ fn words_from_end(text: &str, limit: usize) -> Vec<&str> {
     let mut rest = text.trim_end_matches(is_space);
     while !rest.is_empty() {
         if found.len() == limit {
-            found.push(rest.trim_start_matches(is_space));
+            found.push(rest);
             break;
         }
         let start = rest.char_indices().rev().find(|(_, c)| is_space(*c)).map_or(0, |(index, c)| index + c.len_utf8());

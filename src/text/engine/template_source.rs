@@ -1,7 +1,12 @@
-//! Rewrites what chat templates have beyond Jinja: `{% generation %}` blocks, which only mark the assistant's words.
+//! Makes a template's source fit for minijinja: line ends, and what chat templates have beyond Jinja.
 
-/// `generation` becomes `with`, which has the same scope and leaves the text as it is. Whitespace marks stay.
-pub fn without_generation_tags(source: &str) -> String {
+/// Line ends as Jinja reads them: all are newlines.
+pub fn prepared(source: &str) -> String {
+    without_generation_tags(&source.replace("\r\n", "\n").replace('\r', "\n"))
+}
+
+/// `{% generation %}` blocks only mark the assistant's words. `generation` becomes `with`, which has the same scope and leaves the text as it is. Whitespace marks stay.
+fn without_generation_tags(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
     let mut raw = false;

@@ -14,16 +14,31 @@ pub struct Tokenizer {
 struct Addition {
     token: AddedToken,
     if_absent: bool,
+    makes_special: bool,
+}
+
+impl Addition {
+    /// What to add, given the tokens that are there.
+    fn against(self, known: &[AddedToken]) -> Option<AddedToken> {
+        match known.iter().find(|old| old.content == self.token.content) {
+            Some(old) if self.if_absent => (self.makes_special && !old.special).then(|| old.clone().special(true)),
+            Some(old) if *old == self.token => None,
+            _ => Some(self.token),
+        }
+    }
 }
 
 fn additions(list: Vec<Json>) -> Result<Vec<Addition>, serde_json::Error> {
-    let addition = |form: Json| Ok(Addition { if_absent: form["if_absent"] == true, token: serde_json::from_value(form)? });
+    let addition = |form: Json| {
+        let (if_absent, makes_special) = (form["if_absent"] == true, form["makes_special"] == true);
+        Ok(Addition { token: serde_json::from_value(form)?, if_absent, makes_special })
+    };
     list.into_iter().map(addition).collect()
 }
 
 impl Tokenizer {
     /// `added`: a JSON list of added tokens in the form they have in tokenizer.json, without ids. One with "if_absent" is
-    /// left out where the tokenizer has an added token of the same content.
+    /// left out where the tokenizer has an added token of the same content; "makes_special" marks that one as special.
     pub fn open(json: &[u8], added: &[u8]) -> Result<Tokenizer, Failure> {
         let json = std::str::from_utf8(json).map_err(|error| Failure::file(format!("not UTF-8 from byte {} on", error.valid_up_to())))?;
         let mut inner = tokenizers::Tokenizer::from_str(json).map_err(Failure::file)?;
@@ -31,8 +46,8 @@ impl Tokenizer {
         inner.with_truncation(None).map_err(Failure::file)?;
         inner.with_padding(None);
         let known: Vec<AddedToken> = inner.get_added_tokens_decoder().into_values().collect();
-        let is_known = |new: &Addition| known.iter().any(|old| *old == new.token || (new.if_absent && old.content == new.token.content));
-        inner.add_tokens(added.into_iter().filter(|new| !is_known(new)).map(|new| new.token)).map_err(Failure::file)?;
+        let wanted: Vec<AddedToken> = added.into_iter().filter_map(|new| new.against(&known)).collect();
+        inner.add_tokens(wanted).map_err(Failure::file)?;
         if inner.get_post_processor().is_none() {
             let plain = TemplateProcessing::builder().try_single("$A:0").map_err(Failure::file)?.build().map_err(Failure::file)?;
             inner.with_post_processor(Some(plain));
