@@ -99,6 +99,13 @@ TEST(ChatTemplate, TemplatesThatNeverEnd) {
   EXPECT_EQ(tag_of("{% for a in range(90000) %}{{ 'x' * 1000 }}{% endfor %}"), ErrorTag::bad_file);
 }
 
+TEST(ChatTemplate, TemplatesThatTakeAllMemory) {
+  const char* const doubled =
+      "{% set n = namespace(x='x') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}";
+  EXPECT_THAT(rendered(doubled), HasSubstr("memory"));
+  EXPECT_EQ(rendered("still well"), "still well");
+}
+
 TEST(ChatTemplate, InputsThatCannotBe) {
   EXPECT_EQ(tag_of("x", {}), ErrorTag::usage);
   EXPECT_EQ(tag_of("x", {{"user", "\xff"}}), ErrorTag::usage);

@@ -51,7 +51,7 @@ impl Failure {
         Failure { status: Status::BadInput, message: message.to_string() }
     }
 
-    fn fault(payload: Box<dyn Any + Send>) -> Failure {
+    pub fn fault(payload: Box<dyn Any + Send>) -> Failure {
         let text = payload.downcast_ref::<String>().cloned();
         let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| text.to_string()));
         Failure { status: Status::Fault, message: text.unwrap_or_else(|| "a fault without a message".into()) }

@@ -1,6 +1,7 @@
 //! The C functions declared in src/text/engine.h. Panics end here, as errors.
 
 mod boundary;
+mod bounded;
 mod chat_template;
 mod decode_stream;
 mod jinja_builtins;
@@ -177,8 +178,9 @@ pub unsafe extern "C" fn pippin_template_open(
     message: *mut Bytes,
 ) -> Status {
     guarded(message, || {
-        let template = ChatTemplate::open(text_of(source, size)?)?;
-        *out = Box::into_raw(Box::new(template));
+        let source = text_of(source, size)?.to_string();
+        let template = bounded::run(move || ChatTemplate::open(&source))?;
+        *out = Arc::into_raw(Arc::new(template));
         Ok(())
     })
 }
@@ -186,8 +188,8 @@ pub unsafe extern "C" fn pippin_template_open(
 /// # Safety
 /// `template` came from `pippin_template_open`, and is given back once.
 #[no_mangle]
-pub unsafe extern "C" fn pippin_template_close(template: *mut ChatTemplate) {
-    drop(Box::from_raw(template));
+pub unsafe extern "C" fn pippin_template_close(template: *const ChatTemplate) {
+    drop(Arc::from_raw(template));
 }
 
 /// # Safety
@@ -202,8 +204,14 @@ pub unsafe extern "C" fn pippin_template_render(
     message: *mut Bytes,
 ) -> Status {
     guarded(message, || {
-        let values = serde_json::from_str(text_of(variables, size)?).map_err(|error| Failure::input(error.to_string()))?;
-        give(text, (*template).render(&values, limits)?.into_bytes());
+        Arc::increment_strong_count(template);
+        let template = Arc::from_raw(template);
+        let variables = text_of(variables, size)?.to_string();
+        let rendered = bounded::run(move || {
+            let values = serde_json::from_str(&variables).map_err(Failure::input)?;
+            template.render(&values, limits)
+        })?;
+        give(text, rendered.into_bytes());
         Ok(())
     })
 }
