@@ -82,6 +82,9 @@ class Evaluator {
     if (node.text == "and" && !truth(left)) return left;
     PIPPIN_TRY(Value right, value(*node.children[1]));
     if (node.text == "or" || node.text == "and") return right;
+    if (left.is_object() || right.is_object()) {
+      if (auto answer = environment_.call(node.text, {left, right}, {})) return answered(std::move(*answer));
+    }
     auto result = apply_operator(node.text, left, right);
     if (!result) return error(result.error());
     return *result;
@@ -150,8 +153,13 @@ class Evaluator {
     }
     auto result = environment_.call(node.text, arguments, named);
     if (!result) return error(fmt::format("unknown function '{}'", node.text));
-    if (!*result && result->error().value.empty()) return error(result->error().rule);
-    return std::move(*result);
+    return answered(std::move(*result));
+  }
+
+  // An environment's error without a place gets this expression's.
+  [[nodiscard]] Result<Value> answered(Result<Value> result) const {
+    if (!result && result.error().value.empty()) return error(result.error().rule);
+    return result;
   }
 
   [[nodiscard]] Result<Value> comprehension(const ExpressionNode& node) const {

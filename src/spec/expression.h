@@ -34,7 +34,8 @@ class Environment {
   [[nodiscard]] virtual std::optional<Result<Value>> lookup(std::string_view name) const = 0;
 
   using Named = std::map<std::string, Value, std::less<>>;
-  // Calls a function that the language does not have itself; nothing where it is unknown.
+  // Calls a function that the language does not have itself, or an operator ("+") with an object on a side; nothing
+  // where it is unknown.
   [[nodiscard]] virtual std::optional<Result<Value>> call(std::string_view function,
                                                           const std::vector<Value>& arguments,
                                                           const Named& named) const;

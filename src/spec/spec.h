@@ -97,6 +97,20 @@ struct ConfigEdit {
   bool only_if_absent = false;
 };
 
+// How the model runs: named steps, each an expression over earlier values; src/spec/decoder_program.h makes a program
+// of them.
+struct SpecDecoder {
+  using Steps = std::vector<std::pair<std::string, Expression>>;
+  Expression layers;                      // their number
+  NameTemplate at;                        // where layer i's modules lie
+  Steps start;                            // from `ids` to `x`
+  Steps layer;                            // from `x` and `i` to `next_x`
+  Steps finish;                           // from `x` to `logits`
+  std::vector<std::string> carried{"x"};  // values that go from layer to layer
+  std::optional<Include> include;         // another spec's decoder instead, with its modules below `under`
+  std::string under;
+};
+
 struct Spec {
   std::string name;                        // "mlx_lm/qwen3_moe"
   std::vector<std::string> model_types;    // config.json's model_type values, the main one first
@@ -120,6 +134,7 @@ struct Spec {
   std::vector<std::pair<std::string, std::string>> config_files;  // key of config.json, and the file that may hold it
   std::optional<Expression> recipe_layers;  // layers counted by the recipes; absent: num_hidden_layers
   std::string no_recipe;                    // why recipes cannot be used; empty where they can
+  std::optional<SpecDecoder> decoder;
 };
 
 // Compiles a document (a spec file's content with its `extends` already merged). Unknown keys are errors.

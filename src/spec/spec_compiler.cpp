@@ -72,6 +72,7 @@ class Compiler {
     if (key == "config") return fields(value);
     if (key == "let") return lets(value);
     if (key == "modules") return modules(value);
+    if (key == "decoder") return decoder(value);
     if (key == "weights" || key == "quantize" || key == "packed" || key == "config_edits") {
       if (!value.is_array()) return bad(key, "this must be a list of tables, as [[" + key + "]] makes");
       for (size_t i = 0; i < value.size(); ++i) {
@@ -158,6 +159,44 @@ class Compiler {
       spec_.modules.push_back(std::move(compiled));
     }
     return put_in_order();
+  }
+
+  Status decoder(const Json& table) {
+    if (!table.is_object()) return bad("decoder", "this must be a table");
+    SpecDecoder result;
+    for (const auto& [key, value] : table.items()) {
+      const std::string here = "decoder." + key;
+      if (key == "layers") {
+        PIPPIN_TRY(result.layers, expression(value, here));
+      } else if (key == "at") {
+        PIPPIN_TRY(const std::string path, text(value, here));
+        PIPPIN_TRY(result.at, NameTemplate::parse(path, place(here)));
+      } else if (key == "start" || key == "layer" || key == "finish") {
+        auto& part = key == "start" ? result.start : key == "layer" ? result.layer : result.finish;
+        PIPPIN_TRY(part, steps(value, here));
+      } else if (key == "carried") {
+        PIPPIN_TRY(result.carried, texts(value, here));
+      } else if (key == "include") {
+        PIPPIN_TRY(result.include, include(table, "decoder"));
+      } else if (key == "under") {
+        PIPPIN_TRY(result.under, text(value, here));
+      } else if (key != "config" && key != "with") {
+        return bad(here, "unknown key");
+      }
+    }
+    if (!result.include && !table.contains("layers")) return bad("decoder", "a decoder needs layers");
+    spec_.decoder = std::move(result);
+    return {};
+  }
+
+  Result<SpecDecoder::Steps> steps(const Json& table, const std::string& inside) const {
+    if (!table.is_object()) return bad(inside, "this must be a table of steps");
+    SpecDecoder::Steps result;
+    for (const auto& [key, value] : table.items()) {
+      PIPPIN_TRY(Expression one, expression(value, inside + "." + key));
+      result.emplace_back(key, std::move(one));
+    }
+    return result;
   }
 
   // A group with `after` moves behind the group of that name, or behind those that have moved there before.

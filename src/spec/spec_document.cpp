@@ -101,6 +101,8 @@ void expand_module_keys(Json& document) {
 
 Result<Json> merge_documents(Json base, const Json& child, const std::string& where) {
   for (const auto key : own) base.erase(std::string(key));
+  // That a model runs as another does is said, never assumed.
+  if (!child.contains("decoder")) base.erase("decoder");
   if (child.contains("reset")) {
     if (!child["reset"].is_array()) return fail(ErrorTag::bad_spec, "reset is a list of paths", where);
     for (const auto& path : child["reset"]) {

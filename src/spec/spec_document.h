@@ -20,7 +20,7 @@ void expand_module_keys(nlohmann::ordered_json& document);
 // `child` over `base`: tables merge key by key, lists of rules ([[weights]], [[quantize]], [[config_edits]],
 // keep_dtype, uncounted) are joined (base first), everything else is replaced. child["reset"] lists paths ("weights",
 // "modules.mlp") that are taken out of base before; it must name what is there. model_type, title, notes, extends are
-// never inherited.
+// never inherited, and [decoder] only where the child has one, be it empty.
 Result<nlohmann::ordered_json> merge_documents(nlohmann::ordered_json base, const nlohmann::ordered_json& child,
                                                const std::string& where);
 
