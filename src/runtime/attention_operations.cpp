@@ -1,0 +1,180 @@
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+#include <mlx/fast.h>
+#include <mlx/ops.h>
+
+#include "runtime/attention_mask.h"
+#include "runtime/fault.h"
+#include "runtime/operation.h"
+#include "runtime/rope_frequencies.h"
+
+namespace pippin {
+namespace {
+
+namespace mx = mlx::core;
+
+StepValue one(mx::array array) {
+  return {std::move(array), {}, {}};
+}
+
+mx::array scalar(double value, const mx::array& like) {
+  return mx::array(static_cast<float>(value), like.dtype());
+}
+
+// The first `dims` elements times the amplitude, the others as they are.
+mx::array amplified(const mx::array& x, const RopeTable& table) {
+  if (table.amplitude == 1) return x;
+  if (table.dims == x.shape(-1)) return mx::multiply(x, scalar(table.amplitude, x));
+  const auto parts = mx::split(x, {table.dims}, -1);
+  return mx::concatenate({mx::multiply(parts[0], scalar(table.amplitude, x)), parts[1]}, -1);
+}
+
+Operation rope(const OperationSite& site) {
+  std::optional<double> max_positions;
+  if (site.given("max_positions")) max_positions = site.number("max_positions");
+  RopeTable table = rope_table(site.integer("dims"), site.number("base"), site.flag("traditional"),
+                               site.node.attributes.at("scaling"), max_positions);
+  table.scale *= site.number("scale");
+  if (site.given("freqs")) table.wavelengths = site.node.attributes.at("freqs").get<std::vector<float>>();
+  std::optional<mx::array> wavelengths;
+  if (!table.wavelengths.empty()) {
+    wavelengths = mx::array(table.wavelengths.begin(), {static_cast<int>(table.wavelengths.size())}, mx::float32);
+  }
+  return [table, wavelengths](StepInputs inputs, Pass& pass) {
+    const mx::array x = amplified(array_of(inputs, 0), table);
+    std::optional<float> base;
+    if (!wavelengths) base = static_cast<float>(table.base_for(double{1} * pass.offset + pass.length));
+    return one(mx::fast::rope(x, table.dims, table.traditional, base, static_cast<float>(table.scale), pass.offset,
+                              wavelengths));
+  };
+}
+
+struct AttendSettings {
+  float scale = 1;
+  std::optional<int> window;
+  std::optional<int> chunk;
+  bool causal = true;
+  double softcap = 0;
+  bool alibi = false;
+  std::optional<mx::array> sinks;
+};
+
+// softmax(scale q k^T + mask) v with what mx.fast's does not have: a cap on the scores, or slopes by distance.
+mx::array attend_openly(const mx::array& q, const mx::array& k, const mx::array& v, const AttendSettings& settings,
+                        const std::optional<mx::array>& mask, const std::optional<mx::array>& slopes) {
+  const int repeats = q.shape(1) / k.shape(1);
+  mx::array queries = mx::multiply(q, scalar(settings.scale, q));
+  mx::array keys = k;
+  mx::array values = v;
+  if (repeats > 1) {
+    queries = mx::unflatten(queries, 1, {k.shape(1), repeats});
+    keys = mx::expand_dims(k, 2);
+    values = mx::expand_dims(v, 2);
+  }
+  mx::array scores = mx::matmul(queries, mx::swapaxes(keys, -1, -2));
+  if (settings.softcap > 0) {
+    const mx::array cap = scalar(settings.softcap, scores);
+    scores = mx::multiply(mx::tanh(mx::divide(scores, cap)), cap);
+  }
+  if (slopes) {
+    const mx::array added = mx::astype(*slopes, scores.dtype());
+    scores = mx::add(scores, repeats > 1 ? mx::unflatten(added, 1, {k.shape(1), repeats}) : added);
+  }
+  if (mask) scores = mx::where(*mask, scores, scalar(-std::numeric_limits<float>::infinity(), scores));
+  mx::array out = mx::matmul(mx::softmax(scores, -1, true), values);
+  return repeats > 1 ? mx::flatten(out, 1, 2) : out;
+}
+
+// The last `count` tokens.
+mx::array newest(const mx::array& x, int count) {
+  return mx::slice(x, {0, 0, x.shape(2) - count, 0}, x.shape());
+}
+
+mx::array attention(const mx::array& q, const mx::array& all_keys, const mx::array& all_values,
+                    const AttendSettings& settings, Pass& pass, const LayerCache& cache) {
+  // One token sees just its window: no mask then.
+  const bool cut = pass.length == 1 && settings.window && all_keys.shape(2) > *settings.window;
+  const mx::array k = cut ? newest(all_keys, *settings.window) : all_keys;
+  const mx::array v = cut ? newest(all_values, *settings.window) : all_values;
+  if (k.shape(1) == 0 || q.shape(1) % k.shape(1) != 0)
+    throw Fault({ErrorTag::bad_config,
+                 "query heads are a multiple of key heads",
+                 fmt::format("{} and {}", q.shape(1), k.shape(1)),
+                 "check config.json",
+                 {}});
+  const MaskShape shape{pass.length,
+                        k.shape(2),
+                        cache.seen(),
+                        settings.window,
+                        settings.chunk,
+                        settings.causal,
+                        cache.max_size().value_or(0)};
+  const bool open = settings.softcap > 0 || settings.alibi;
+  const bool needs_array = open || !shape.plain_causal();
+  const std::optional<mx::array> mask = needs_array ? pass_mask(pass.masks, shape) : std::nullopt;
+  if (open) {
+    std::optional<mx::array> slopes;
+    if (settings.alibi) slopes = alibi_slopes(q.shape(1), shape);
+    return attend_openly(q, k, v, settings, mask, slopes);
+  }
+  const bool causal_mode = !mask && settings.causal && pass.length > 1;
+  return mx::fast::scaled_dot_product_attention(q, k, v, settings.scale, causal_mode ? "causal" : "", mask,
+                                                settings.sinks);
+}
+
+AttendSettings settings_of(const OperationSite& site) {
+  AttendSettings settings;
+  settings.scale = static_cast<float>(site.number("scale"));
+  settings.window = site.maybe_integer("window");
+  if (site.given("softcap")) settings.softcap = site.number("softcap");
+  return settings;
+}
+
+Operation attend(const OperationSite& site) {
+  AttendSettings settings = settings_of(site);
+  settings.chunk = site.maybe_integer("chunk");
+  settings.causal = site.flag("causal");
+  settings.alibi = site.flag("alibi");
+  if (site.given("sinks")) settings.sinks = value_or_throw(site.weights.load(site.text("sinks")));
+  // Values that are the first elements of the keys are not kept twice.
+  const auto shared = site.maybe_integer("values");
+  const size_t slot = site.cache_slot;
+  return [settings, shared, slot](StepInputs inputs, Pass& pass) {
+    LayerCache& cache = pass.cache->layer(slot);
+    const mx::array& q = array_of(inputs, 0);
+    const mx::array& k = array_of(inputs, 1);
+    const mx::array& v = array_of(inputs, 2);
+    const auto kept = cache.append(k, shared ? mx::slice(v, {0, 0, 0, 0}, {v.shape(0), v.shape(1), v.shape(2), 0}) : v);
+    mx::array values = kept.second;
+    if (shared) {
+      const mx::array& keys = kept.first;
+      values = mx::slice(keys, {0, 0, 0, 0}, {keys.shape(0), keys.shape(1), keys.shape(2), *shared});
+    }
+    std::optional<mx::array> sinks = settings.sinks;
+    AttendSettings own = settings;
+    if (sinks) own.sinks = mx::astype(*sinks, q.dtype());
+    return one(attention(q, kept.first, values, own, pass, cache));
+  };
+}
+
+// Attention to what another layer has kept.
+Operation attend_again(const OperationSite& site) {
+  const AttendSettings settings = settings_of(site);
+  const size_t slot = static_cast<size_t>(site.integer("slot"));
+  return [settings, slot](StepInputs inputs, Pass& pass) {
+    const LayerCache& cache = pass.cache->layer(slot);
+    const auto kept = cache.kept();
+    return one(attention(array_of(inputs, 0), kept.first, kept.second, settings, pass, cache));
+  };
+}
+
+}  // namespace
+
+const OperationTable& attention_operations() {
+  static const OperationTable table{{"rope", rope}, {"attend", attend}, {"attend_again", attend_again}};
+  return table;
+}
+
+}  // namespace pippin

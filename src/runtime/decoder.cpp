@@ -1,0 +1,125 @@
+#include "runtime/decoder.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <mlx/ops.h>
+
+#include "runtime/fault.h"
+
+namespace pippin {
+namespace {
+
+namespace mx = mlx::core;
+
+std::string place_of(const DecoderNode& node) {
+  return node.layer < 0 ? fmt::format("{} ({})", node.step, node.op)
+                        : fmt::format("layer {}, {} ({})", node.layer, node.step, node.op);
+}
+
+bool keeps(const DecoderNode& node) {
+  return node.op == "attend";
+}
+
+}  // namespace
+
+Result<Decoder> Decoder::make(DecoderProgram program, const WeightSource& weights, std::shared_ptr<ThreadPool> pool) {
+  Decoder decoder(std::move(program));
+  auto found = guarded("reading the decoder", [&] { decoder.find_slots(); });
+  if (!found) return tl::unexpected<Error>(found.error());
+  for (size_t k = 0; k < decoder.program_.nodes.size(); ++k) {
+    const DecoderNode& node = decoder.program_.nodes[k];
+    if (node.op == "ids" || node.op == "number") {
+      decoder.operations_.emplace_back();
+      continue;
+    }
+    const OperationMaker maker = find_operation(node.op);
+    if (maker == nullptr) return fail(ErrorTag::unsupported, "the runtime knows the operation", node.op);
+    auto made = guarded(place_of(node), [&] { return maker({node, weights, pool, decoder.slots_[k]}); });
+    if (!made) return tl::unexpected<Error>(made.error());
+    decoder.operations_.push_back(std::move(*made));
+  }
+  decoder.find_last_uses();
+  decoder.find_last_position();
+  return decoder;
+}
+
+// Attention operations keep keys and values in caches of their own; attend_again reads that of a layer before it.
+void Decoder::find_slots() {
+  slots_.assign(program_.nodes.size(), 0);
+  std::map<int, size_t> slot_of_layer;
+  for (size_t k = 0; k < program_.nodes.size(); ++k) {
+    DecoderNode& node = program_.nodes[k];
+    slots_[k] = windows_.size();
+    if (keeps(node)) {
+      const Value& window = node.attributes.at("window");
+      windows_.push_back(window.is_null() ? std::nullopt : std::optional<int>(window.get<int>()));
+      slot_of_layer[node.layer] = slots_[k];
+    } else if (node.op == "attend_again") {
+      const auto slot = slot_of_layer.find(node.attributes.at("layer").get<int>());
+      if (slot == slot_of_layer.end())
+        throw Fault({ErrorTag::bad_spec, "attend_again reads an earlier layer", place_of(node), "", {}});
+      node.attributes["slot"] = slot->second;
+    }
+  }
+}
+
+void Decoder::find_last_uses() {
+  std::vector<int> last(program_.nodes.size(), -1);
+  for (size_t k = 0; k < program_.nodes.size(); ++k) {
+    for (const int input : program_.nodes[k].inputs) {
+      if (input >= 0) last[static_cast<size_t>(input)] = static_cast<int>(k);
+    }
+  }
+  released_.assign(program_.nodes.size(), {});
+  for (size_t k = 0; k < last.size(); ++k) {
+    if (last[k] >= 0 && static_cast<int>(k) != program_.logits)
+      released_[static_cast<size_t>(last[k])].push_back(static_cast<int>(k));
+  }
+}
+
+// The head needs no more than the last position where only the last logits are wanted: what it reads is cut down.
+void Decoder::find_last_position() {
+  const auto& nodes = program_.nodes;
+  int node = program_.logits;
+  while (node > 0) {
+    const DecoderNode& at = nodes[static_cast<size_t>(node)];
+    const bool head = at.op == "linear" || at.op == "as_linear";
+    if (head && at.layer < 0) {
+      cut_node_ = node;
+      return;
+    }
+    if (at.inputs.empty()) return;
+    node = at.inputs[0];
+  }
+}
+
+mx::array Decoder::forward(const mx::array& ids, KvCache& cache, bool last_only, const StepObserver* observer) const {
+  Pass pass{&cache, cache.offset(), ids.shape(0), ids.shape(1), {}};
+  std::vector<StepValue> values(program_.nodes.size());
+  values[0].array = ids;
+  std::vector<const StepValue*> inputs;
+  for (size_t k = 1; k < program_.nodes.size(); ++k) {
+    const DecoderNode& node = program_.nodes[k];
+    if (node.op == "number") {
+      values[k].number = node.attributes.at("value").get<double>();
+      continue;
+    }
+    inputs.clear();
+    for (const int input : node.inputs) inputs.push_back(input < 0 ? nullptr : &values[static_cast<size_t>(input)]);
+    if (static_cast<int>(k) == cut_node_ && last_only && pass.length > 1) {
+      StepValue& x = values[static_cast<size_t>(node.inputs[0])];
+      if (x.array && x.array->ndim() == 3 && x.array->shape(1) == pass.length)
+        x.array = mx::slice(*x.array, {0, pass.length - 1, 0}, x.array->shape());
+    }
+    values[k] = operations_[k](inputs, pass);
+    if (observer != nullptr && !node.step.empty() && values[k].array)
+      (*observer)(node.layer, node.step, *values[k].array);
+    for (const int done : released_[k]) values[static_cast<size_t>(done)] = {};
+  }
+  const auto& logits = values[static_cast<size_t>(program_.logits)].array;
+  if (!logits) throw Fault({ErrorTag::bad_spec, "a decoder gives logits", "", "", {}});
+  return *logits;
+}
+
+}  // namespace pippin

@@ -1,0 +1,177 @@
+#include <cmath>
+
+#include <mlx/ops.h>
+
+#include "runtime/fault.h"
+#include "runtime/mlx_dtype.h"
+#include "runtime/operation.h"
+
+namespace pippin {
+namespace {
+
+namespace mx = mlx::core;
+
+StepValue one(mx::array array) {
+  return {std::move(array), {}, {}};
+}
+
+mx::array scalar(double value, const mx::array& like) {
+  return mx::array(static_cast<float>(value), like.dtype());
+}
+
+// Both operands; a number takes the other's dtype, as Python's numbers do.
+std::pair<mx::array, mx::array> operands(StepInputs inputs) {
+  const StepValue& x = *inputs[0];
+  const StepValue& y = *inputs[1];
+  if (x.array && y.array) return {*x.array, *y.array};
+  if (x.array && y.number) return {*x.array, scalar(*y.number, *x.array)};
+  if (x.number && y.array) return {scalar(*x.number, *y.array), *y.array};
+  throw Fault({ErrorTag::bad_spec, "one side of an operator is an array", "two numbers", "", {}});
+}
+
+using Binary = mx::array (*)(const mx::array&, const mx::array&, mx::StreamOrDevice);
+
+template <Binary f>
+Operation binary(const OperationSite&) {
+  return [](StepInputs inputs, Pass&) {
+    const auto sides = operands(inputs);
+    return one(f(sides.first, sides.second, {}));
+  };
+}
+
+using Unary = mx::array (*)(const mx::array&);
+
+template <Unary f>
+Operation unary(const OperationSite&) {
+  return [](StepInputs inputs, Pass&) { return one(f(array_of(inputs, 0))); };
+}
+
+mx::array silu(const mx::array& x) {
+  return mx::multiply(x, mx::sigmoid(x));
+}
+
+// x (1 + erf(x / sqrt(2))) / 2
+mx::array gelu(const mx::array& x) {
+  const mx::array half = mx::add(scalar(1, x), mx::erf(mx::divide(x, scalar(std::sqrt(2.0), x))));
+  return mx::divide(mx::multiply(x, half), scalar(2, x));
+}
+
+// x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
+mx::array gelu_tanh(const mx::array& x) {
+  const mx::array cube = mx::multiply(scalar(0.044715, x), mx::power(x, scalar(3, x)));
+  const mx::array inner = mx::multiply(scalar(std::sqrt(2 / M_PI), x), mx::add(x, cube));
+  return mx::multiply(mx::multiply(scalar(0.5, x), x), mx::add(scalar(1, x), mx::tanh(inner)));
+}
+
+// x sigmoid(1.702 x)
+mx::array gelu_sigmoid(const mx::array& x) {
+  return mx::multiply(x, mx::sigmoid(mx::multiply(scalar(1.702, x), x)));
+}
+
+mx::array relu(const mx::array& x) {
+  return mx::maximum(x, scalar(0, x));
+}
+mx::array relu2(const mx::array& x) {
+  return mx::square(relu(x));
+}
+mx::array softplus(const mx::array& x) {
+  return mx::logaddexp(x, scalar(0, x));
+}
+mx::array tanh_of(const mx::array& x) {
+  return mx::tanh(x);
+}
+mx::array sigmoid_of(const mx::array& x) {
+  return mx::sigmoid(x);
+}
+mx::array exp_of(const mx::array& x) {
+  return mx::exp(x);
+}
+mx::array sqrt_of(const mx::array& x) {
+  return mx::sqrt(x);
+}
+mx::array rsqrt_of(const mx::array& x) {
+  return mx::rsqrt(x);
+}
+mx::array erf_of(const mx::array& x) {
+  return mx::erf(x);
+}
+
+Operation cast(const OperationSite& site) {
+  return [dtype = mlx_dtype_named(site.text("dtype"))](StepInputs inputs, Pass&) {
+    const StepValue& x = *inputs[0];
+    if (x.number) return one(mx::array(static_cast<float>(*x.number), dtype));
+    return one(mx::astype(array_of(inputs, 0), dtype));
+  };
+}
+
+Operation cast_like(const OperationSite&) {
+  return [](StepInputs inputs, Pass&) { return one(mx::astype(array_of(inputs, 0), array_of(inputs, 1).dtype())); };
+}
+
+Operation softmax(const OperationSite& site) {
+  return [precise = site.flag("precise")](StepInputs inputs, Pass&) {
+    return one(mx::softmax(array_of(inputs, 0), -1, precise));
+  };
+}
+
+// silu(gate) x
+Operation swiglu(const OperationSite&) {
+  return [](StepInputs inputs, Pass&) { return one(mx::multiply(silu(array_of(inputs, 0)), array_of(inputs, 1))); };
+}
+
+// cap tanh(x / cap)
+Operation softcap(const OperationSite& site) {
+  return [cap = site.number("cap")](StepInputs inputs, Pass&) {
+    const mx::array& x = array_of(inputs, 0);
+    return one(mx::multiply(mx::tanh(mx::divide(x, scalar(cap, x))), scalar(cap, x)));
+  };
+}
+
+Operation clip(const OperationSite& site) {
+  const bool has_low = site.given("low");
+  const bool has_high = site.given("high");
+  const double low = has_low ? site.number("low") : 0;
+  const double high = has_high ? site.number("high") : 0;
+  return [=](StepInputs inputs, Pass&) {
+    mx::array x = array_of(inputs, 0);
+    if (has_low) x = mx::maximum(x, scalar(low, x));
+    if (has_high) x = mx::minimum(x, scalar(high, x));
+    return one(x);
+  };
+}
+
+}  // namespace
+
+const OperationTable& element_operations() {
+  static const OperationTable table{
+      {"add", binary<mx::add>},
+      {"subtract", binary<mx::subtract>},
+      {"multiply", binary<mx::multiply>},
+      {"divide", binary<mx::divide>},
+      {"power", binary<mx::power>},
+      {"maximum", binary<mx::maximum>},
+      {"minimum", binary<mx::minimum>},
+      {"silu", unary<silu>},
+      {"gelu", unary<gelu>},
+      {"gelu_tanh", unary<gelu_tanh>},
+      {"gelu_sigmoid", unary<gelu_sigmoid>},
+      {"relu", unary<relu>},
+      {"relu2", unary<relu2>},
+      {"softplus", unary<softplus>},
+      {"tanh", unary<tanh_of>},
+      {"sigmoid", unary<sigmoid_of>},
+      {"exp", unary<exp_of>},
+      {"sqrt", unary<sqrt_of>},
+      {"rsqrt", unary<rsqrt_of>},
+      {"erf", unary<erf_of>},
+      {"cast", cast},
+      {"cast_like", cast_like},
+      {"softmax", softmax},
+      {"swiglu", swiglu},
+      {"softcap", softcap},
+      {"clip", clip},
+  };
+  return table;
+}
+
+}  // namespace pippin

@@ -1,0 +1,122 @@
+#include <limits>
+
+#include <mlx/ops.h>
+
+#include "runtime/fault.h"
+#include "runtime/module_weight.h"
+#include "runtime/operation.h"
+
+namespace pippin {
+namespace {
+
+namespace mx = mlx::core;
+
+StepValue one(mx::array array) {
+  return {std::move(array), {}, {}};
+}
+
+const mx::array& weights_of(StepInputs inputs, size_t position) {
+  const StepValue* value = inputs[position];
+  if (value == nullptr || !value->second)
+    throw Fault({ErrorTag::bad_spec, "this operation needs a route", "a decoder gives it none", "", {}});
+  return *value->second;
+}
+
+// The `count` experts with the highest selection scores (or scores), and their scores: [.., count] each.
+Operation route(const OperationSite& site) {
+  const int count = site.integer("count");
+  return [count](StepInputs inputs, Pass&) {
+    const mx::array& scores = array_of(inputs, 0);
+    const mx::array& selection = inputs.size() > 1 && inputs[1] != nullptr ? array_of(inputs, 1) : scores;
+    const int experts = scores.shape(-1);
+    if (count < 1 || count > experts)
+      throw Fault({ErrorTag::bad_config, "a token goes to 1 or more of the experts", std::to_string(count), "", {}});
+    mx::array order = mx::argpartition(selection, -count, -1);
+    mx::Shape from(order.ndim(), 0);
+    mx::Shape to = order.shape();
+    from.back() = experts - count;
+    const mx::array chosen = mx::slice(order, from, to);
+    return StepValue{chosen, mx::take_along_axis(scores, chosen, -1), {}};
+  };
+}
+
+Operation route_weights(const OperationSite&) {
+  return [](StepInputs inputs, Pass&) { return one(weights_of(inputs, 0)); };
+}
+
+Operation reweight(const OperationSite&) {
+  return [](StepInputs inputs, Pass&) { return StepValue{array_of(inputs, 0), array_of(inputs, 1), {}}; };
+}
+
+// [batch, length, dim] -> [batch, length, 1, 1, dim], for the experts.
+Operation spread(const OperationSite&) {
+  return [](StepInputs inputs, Pass&) { return one(mx::expand_dims(array_of(inputs, 0), {-3, -2})); };
+}
+
+// [batch, length, 1 or count, 1, in] -> [batch, length, count, 1, out]
+Operation switch_linear(const OperationSite& site) {
+  return [weight = ModuleWeight::load(site.weights, site.text("at"))](StepInputs inputs, Pass&) {
+    const mx::array& x = array_of(inputs, 0);
+    const mx::array& chosen = array_of(inputs, 1);
+    mx::array y = weight.scales ? mx::gather_qmm(x, weight.weight, *weight.scales, weight.biases, std::nullopt, chosen,
+                                                 true, weight.packing.group_size, weight.packing.bits, weight.mode())
+                                : mx::gather_mm(x, mx::swapaxes(weight.weight, -1, -2), std::nullopt, chosen);
+    if (weight.bias) y = mx::add(y, mx::expand_dims(mx::take(*weight.bias, chosen, 0), -2));
+    return one(y);
+  };
+}
+
+// The experts' results, weighted and summed: [batch, length, count, 1, dim] -> [batch, length, dim].
+Operation combine(const OperationSite&) {
+  return [](StepInputs inputs, Pass&) {
+    const mx::array y = mx::squeeze(array_of(inputs, 0), -2);
+    const mx::array weighted = mx::multiply(y, mx::expand_dims(weights_of(inputs, 1), -1));
+    return one(mx::sum(weighted, -2));
+  };
+}
+
+// Of `groups` of experts, those `keep` with the highest sum of their `best` highest scores stay; others get `fill`.
+Operation mask_groups(const OperationSite& site) {
+  const int groups = site.integer("groups");
+  const int keep = site.integer("keep");
+  const int best = site.integer("best");
+  const auto fill = static_cast<float>(site.number("fill"));
+  return [=](StepInputs inputs, Pass&) {
+    const mx::array& scores = array_of(inputs, 0);
+    if (groups < 1 || keep < 1 || keep > groups || scores.shape(-1) % groups != 0 || best > scores.shape(-1) / groups)
+      throw Fault({ErrorTag::bad_config, "experts divide into groups", std::to_string(groups), "", {}});
+    if (keep == groups) return one(scores);
+    const mx::array parts = mx::unflatten(scores, -1, {groups, -1});
+    const mx::array strength = mx::sum(mx::topk(parts, best, -1), -1, true);
+    mx::array order = mx::argpartition(strength, groups - keep - 1, -2);
+    mx::Shape to = order.shape();
+    to[to.size() - 2] = groups - keep;
+    order = mx::slice(order, mx::Shape(to.size(), 0), to);
+    const mx::array masked = mx::put_along_axis(parts,
+                                                mx::broadcast_to(order,
+                                                                 [&] {
+                                                                   mx::Shape shape = order.shape();
+                                                                   shape.back() = parts.shape(-1);
+                                                                   return shape;
+                                                                 }()),
+                                                mx::array(fill, parts.dtype()), -2);
+    return one(mx::flatten(masked, -2, -1));
+  };
+}
+
+}  // namespace
+
+const OperationTable& expert_operations() {
+  static const OperationTable table{
+      {"route", route},
+      {"route_weights", route_weights},
+      {"reweight", reweight},
+      {"spread", spread},
+      {"switch_linear", switch_linear},
+      {"combine", combine},
+      {"mask_groups", mask_groups},
+  };
+  return table;
+}
+
+}  // namespace pippin

@@ -1,0 +1,88 @@
+// Keys and values of the tokens that a model has seen.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <mlx/array.h>
+
+namespace pippin {
+
+struct CacheOptions {
+  std::optional<int> max_size;  // tokens; older ones but for the first four are forgotten (--max-kv-size)
+  std::optional<int> bits;      // keys and values are quantized (--kv-bits)
+  int group_size = 64;          // of that quantization
+  int quantized_start = 0;      // tokens from which on they are
+};
+
+// What one attention layer has seen. Positions count from the first token of all.
+class LayerCache {
+ public:
+  // window: tokens beyond which a token is never looked at again; nothing: all are kept.
+  LayerCache(const CacheOptions& options, std::optional<int> window) : options_(options), window_(window) {}
+
+  // Appends keys and values [batch, heads, n, dim] and gives all that are kept, oldest first. The last of them belongs
+  // to the last token appended.
+  std::pair<mlx::core::array, mlx::core::array> append(const mlx::core::array& keys, const mlx::core::array& values);
+  // What is kept, without appending. Not before the first append.
+  [[nodiscard]] std::pair<mlx::core::array, mlx::core::array> kept() const;
+
+  // Forgets the last n tokens. Not where older ones were forgotten that would be seen again.
+  [[nodiscard]] bool can_trim(int n) const;
+  void trim(int n);
+
+  [[nodiscard]] int seen() const { return seen_; }      // tokens appended, less those trimmed
+  [[nodiscard]] int length() const { return length_; }  // tokens kept
+  [[nodiscard]] std::optional<int> max_size() const { return options_.max_size; }
+  [[nodiscard]] std::vector<mlx::core::array> arrays() const;  // to evaluate
+  [[nodiscard]] uint64_t bytes() const;
+
+  // What was kept, for a file; and back. `seen` tokens in all.
+  void restore(const mlx::core::array& keys, const mlx::core::array& values, int seen);
+
+ private:
+  struct Store {  // [batch, heads, room, dim], or its quantized parts; begin..end are used
+    std::vector<mlx::core::array> parts;
+  };
+  [[nodiscard]] bool packs(const mlx::core::array& x) const { return options_.bits && x.shape(3) > 0; }
+  void grow(Store& store, const mlx::core::array& like, int more);
+  void put(Store& store, const mlx::core::array& added);
+  [[nodiscard]] mlx::core::array used(const Store& store) const;
+  void forget_old();
+  void drop_front(int keep_first, int count);
+
+  CacheOptions options_;
+  std::optional<int> window_;
+  Store keys_;
+  Store values_;
+  std::optional<mlx::core::Dtype> dtype_;
+  int length_ = 0;
+  int room_ = 0;
+  int seen_ = 0;
+  bool forgotten_ = false;
+};
+
+// One a decoder's attention operation that keeps something.
+class KvCache {
+ public:
+  KvCache(const CacheOptions& options, const std::vector<std::optional<int>>& windows);
+
+  // Tokens seen; the position of the next one.
+  [[nodiscard]] int offset() const { return layers_.empty() ? 0 : layers_.front().seen(); }
+  [[nodiscard]] LayerCache& layer(size_t slot) { return layers_[slot]; }
+  [[nodiscard]] const std::vector<LayerCache>& layers() const { return layers_; }
+  [[nodiscard]] size_t size() const { return layers_.size(); }
+
+  // Forgets the last n tokens in all layers; false, and nothing done, where one of them cannot.
+  [[nodiscard]] bool trim(int n);
+  [[nodiscard]] std::vector<mlx::core::array> arrays() const;
+  [[nodiscard]] uint64_t bytes() const;
+
+ private:
+  std::vector<LayerCache> layers_;
+};
+
+}  // namespace pippin

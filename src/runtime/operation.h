@@ -1,0 +1,72 @@
+// What the operations of a decoder program are made of when it runs.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <mlx/array.h>
+
+#include "linear/thread_pool.h"
+#include "runtime/kv_cache.h"
+#include "runtime/weight_source.h"
+#include "spec/decoder_program.h"
+
+namespace pippin {
+
+// The value of a node. A route has the experts' numbers as its array and their weights as its second; a number stands
+// for itself and takes the dtype of what it meets.
+struct StepValue {
+  std::optional<mlx::core::array> array;
+  std::optional<mlx::core::array> second;
+  std::optional<double> number;
+};
+
+// What the operations of one pass share.
+struct Pass {
+  KvCache* cache = nullptr;
+  int offset = 0;  // position of the first token
+  int batch = 1;
+  int length = 1;                                 // tokens of each sequence
+  std::map<std::string, mlx::core::array> masks;  // made once a pass, by kind
+};
+
+using StepInputs = std::span<const StepValue* const>;  // null: left out
+using Operation = std::function<StepValue(StepInputs, Pass&)>;
+
+// What an operation is made from.
+struct OperationSite {
+  const DecoderNode& node;
+  const WeightSource& weights;
+  std::shared_ptr<ThreadPool> pool;  // null: MLX's own kernels
+  size_t cache_slot;                 // of the next attention that keeps something
+
+  [[nodiscard]] bool given(const char* key) const;     // there and not none
+  [[nodiscard]] double number(const char* key) const;  // these throw Fault or a JSON exception
+  [[nodiscard]] int integer(const char* key) const;
+  [[nodiscard]] bool flag(const char* key) const;
+  [[nodiscard]] std::string text(const char* key) const;
+  [[nodiscard]] std::optional<int> maybe_integer(const char* key) const;
+};
+
+// Makes the operation of a node; its weights are looked up here. Throws Fault, or what MLX and JSON throw.
+using OperationMaker = Operation (*)(const OperationSite&);
+using OperationTable = std::map<std::string_view, OperationMaker>;
+
+const OperationTable& weight_operations();     // embedding, linear, norms
+const OperationTable& shape_operations();      // heads, merge, part, concat ...
+const OperationTable& element_operations();    // add, silu, softcap ...
+const OperationTable& attention_operations();  // rope, attend
+const OperationTable& expert_operations();     // route, switch_linear ...
+
+// The maker of an operation of any table, or null.
+OperationMaker find_operation(std::string_view op);
+
+// The array of an input; a number becomes an array of `like`'s dtype.
+const mlx::core::array& array_of(StepInputs inputs, size_t position);
+
+}  // namespace pippin

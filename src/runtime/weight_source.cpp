@@ -1,0 +1,120 @@
+#include "runtime/weight_source.h"
+
+#include <cstdlib>
+#include <map>
+#include <unordered_map>
+#include <vector>
+
+#include <fmt/format.h>
+#include <mlx/io.h>
+
+#include "execute/evaluator.h"
+#include "plan/loaded_model.h"
+#include "runtime/fault.h"
+#include "runtime/mapped_file.h"
+#include "runtime/mlx_dtype.h"
+#include "source/checkpoint.h"
+
+namespace pippin {
+namespace {
+
+namespace mx = mlx::core;
+
+class LoadedWeights : public WeightSource {
+ public:
+  LoadedWeights(Checkpoint checkpoint, LoadedModel model)
+      : checkpoint_(std::move(checkpoint)), model_(std::move(model)) {
+    for (size_t k = 0; k < model_.tree.modules.size(); ++k) {
+      if (model_.packed[k]) packed_.emplace(model_.tree.modules[k].path, *model_.packed[k]);
+    }
+  }
+
+  Status take_files(bool map) {
+    for (const auto& file : checkpoint_.files()) {
+      if (map) {
+        PIPPIN_TRY(auto mapped, MappedFile::open(std::filesystem::path(file->name()), file->size()));
+        mapped_.push_back(std::move(mapped));
+      } else {
+        const std::string path = file->name();
+        PIPPIN_TRY(auto read, guarded("opening " + path, [&] { return mx::load_safetensors(path).first; }));
+        read_.push_back(std::move(read));
+      }
+    }
+    return {};
+  }
+
+  [[nodiscard]] bool has(std::string_view name) const override { return model_.tensors.contains(std::string(name)); }
+
+  [[nodiscard]] Result<mx::array> load(const std::string& name) const override {
+    const auto found = model_.tensors.find(name);
+    if (found == model_.tensors.end()) {
+      return fail(ErrorTag::mismatch, "the model has all tensors that its decoder needs",
+                  fmt::format("{}: {} is missing", checkpoint_.folder().string(), name),
+                  "`pippin verify SOURCE MODEL` compares the model with its source");
+    }
+    const Recipe& recipe = *found->second;
+    const auto* leaf = std::get_if<FromSource>(&recipe.op);
+    if (leaf == nullptr) return computed(recipe, name);
+    const TensorInfo& info = checkpoint_.tensors()[leaf->tensor];
+    return mapped_.empty() ? read_[info.file].at(info.name) : mapped(recipe, info);
+  }
+
+  [[nodiscard]] QuantFormat packing(const std::string& module) const override {
+    const auto found = packed_.find(module);
+    return found == packed_.end() ? QuantFormat{} : found->second;
+  }
+
+  [[nodiscard]] uint64_t bytes() const override {
+    uint64_t sum = 0;
+    for (const auto& [name, recipe] : model_.tensors) sum += byte_size(*recipe);
+    return sum;
+  }
+
+  [[nodiscard]] std::unique_ptr<SpecScope> take_scope() {
+    model_.scope->look_at(&model_.tensors, "");
+    return std::move(model_.scope);
+  }
+
+ private:
+  [[nodiscard]] Result<mx::array> mapped(const Recipe& recipe, const TensorInfo& info) const {
+    PIPPIN_TRY(const mx::Dtype dtype, mlx_dtype_of(recipe.dtype, info.name));
+    PIPPIN_TRY(const mx::Shape shape, mlx_shape_of(recipe.shape, info.name));
+    return guarded("mapping " + info.name, [&] {
+      const auto& file = mapped_[info.file];
+      return mx::array(file->at(info.offset), shape, dtype, [file](void*) {});
+    });
+  }
+
+  [[nodiscard]] Result<mx::array> computed(const Recipe& recipe, const std::string& name) const {
+    PIPPIN_TRY(const mx::Dtype dtype, mlx_dtype_of(recipe.dtype, name));
+    PIPPIN_TRY(const mx::Shape shape, mlx_shape_of(recipe.shape, name));
+    std::unique_ptr<std::byte, decltype(&std::free)> data(
+        static_cast<std::byte*>(std::malloc(std::max<uint64_t>(byte_size(recipe), 1))), &std::free);
+    if (!data) return fail(ErrorTag::io, "the memory is enough", name, "use a smaller or a quantized model");
+    Evaluator evaluator({&checkpoint_, Rounding::metal, true});
+    evaluator.start(size_t{8} << 20);
+    PIPPIN_CHECK(evaluator.evaluate(recipe, whole_box(recipe.shape), data.get()));
+    return guarded("taking " + name,
+                   [&] { return mx::array(data.release(), shape, dtype, [](void* pointer) { std::free(pointer); }); });
+  }
+
+  Checkpoint checkpoint_;
+  LoadedModel model_;
+  std::map<std::string, QuantFormat, std::less<>> packed_;
+  std::vector<std::shared_ptr<MappedFile>> mapped_;
+  std::vector<std::unordered_map<std::string, mx::array>> read_;
+};
+
+}  // namespace
+
+Result<OpenedModel> open_weights(const std::filesystem::path& folder, const SpecLibrary& library, const SpecPtr& spec,
+                                 bool map) {
+  PIPPIN_TRY(Checkpoint checkpoint, Checkpoint::open(folder, FileSelection::mlx_lm));
+  PIPPIN_TRY(LoadedModel model, load_model(checkpoint, library, spec, PlanRequest{}));
+  auto weights = std::make_unique<LoadedWeights>(std::move(checkpoint), std::move(model));
+  PIPPIN_CHECK(weights->take_files(map));
+  auto scope = weights->take_scope();
+  return OpenedModel{std::move(weights), std::move(scope)};
+}
+
+}  // namespace pippin
