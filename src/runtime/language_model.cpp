@@ -53,7 +53,7 @@ Result<LanguageModel> LanguageModel::load(const std::filesystem::path& folder, c
     parts->vocabulary = table.shape(0);
   }
   std::shared_ptr<ThreadPool> pool;
-  // pool
+  if (on_cpu && options.own_kernels) pool = std::make_shared<ThreadPool>();
   PIPPIN_TRY(parts->decoder, Decoder::make(std::move(program), *parts->weights, std::move(pool)));
   return LanguageModel(std::move(parts));
 }
