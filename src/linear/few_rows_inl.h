@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "hwy/cache_control.h"
+
 #include "linear/scale_rows_inl.h"
 #include "linear/weight_codec_inl.h"
 
@@ -17,10 +19,13 @@
 HWY_BEFORE_NAMESPACE();
 namespace pippin::HWY_NAMESPACE {
 
+// For lambdas: GCC would call what has many registers as arguments through memory.
+#define PIPPIN_INLINE_ATTR HWY_ATTR __attribute__((always_inline))
+
 // Calls call.operator()<j>() for j = 0 .. count - 1.
 template <int64_t count, typename Call>
 HWY_INLINE void unrolled(const Call& call) {
-  [&]<int... j>(std::integer_sequence<int, j...>) HWY_ATTR {
+  [&]<int... j>(std::integer_sequence<int, j...>) PIPPIN_INLINE_ATTR {
     (call.template operator()<j>(), ...);
   }
   (std::make_integer_sequence<int, static_cast<int>(count)>());
@@ -81,6 +86,15 @@ HWY_INLINE void store_sums(FloatVector a, FloatVector b, FloatVector c, FloatVec
   store_folded(floats, sums, out);
 }
 
+// Asks for what will be read a little later: the processor's own guesses end at each page.
+template <typename Codec>
+HWY_INLINE void prefetch_block(const uint8_t* block) {
+  constexpr uintptr_t distance = 2048;
+  for (int64_t i = 0; i < Codec::block_bytes; i += 64) {
+    hwy::Prefetch(reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(block + i) + distance));
+  }
+}
+
 // Product of one row of x with 4 rows of the weight (the same one several times where fewer are left). A block's codes
 // are summed before they are scaled; what biases add is theirs times the sums of x's groups.
 template <typename Codec>
@@ -101,6 +115,7 @@ class OneInput {
     int64_t b = 0;
     for (; b < direct; ++b) {
       const int64_t at = b * Codec::block_bytes;
+      for (const uint8_t* each : row) prefetch_block<Codec>(each + at);
       const typename Codec::Raw raw[4] = {Codec::load(row[0] + at), Codec::load(row[1] + at), Codec::load(row[2] + at),
                                           Codec::load(row[3] + at)};
       add_block(raw, b, j, total);
@@ -124,7 +139,7 @@ class OneInput {
     const float* x = x_ + b * block;
     FloatVector sum[4];
     for (int r = 0; r < 4; ++r) sum[r] = Codec::is_quantized ? hn::Zero(floats) : total[r];
-    unrolled<Codec::per_lane>([&]<int i>() HWY_ATTR {
+    unrolled<Codec::per_lane>([&]<int i>() PIPPIN_INLINE_ATTR {
       const auto xs = hn::LoadU(floats, x + i * lane_count);
       sum[0] = hn::MulAdd(Codec::template value<i>(raw[0]), xs, sum[0]);
       sum[1] = hn::MulAdd(Codec::template value<i>(raw[1]), xs, sum[1]);
@@ -162,7 +177,7 @@ class OneInput {
 // Vectors 0 .. per_lane - 1 of a block as weights: scaled, biases added.
 template <typename Codec, typename Use>
 HWY_INLINE void for_weights(typename Codec::Raw raw, FloatVector scale, FloatVector bias, const Use& use) {
-  unrolled<Codec::per_lane>([&]<int i>() HWY_ATTR {
+  unrolled<Codec::per_lane>([&]<int i>() PIPPIN_INLINE_ATTR {
     const auto value = Codec::template value<i>(raw);
     if constexpr (Codec::has_biases) {
       use.template operator()<i>(hn::MulAdd(value, scale, bias));
@@ -203,9 +218,9 @@ HWY_INLINE void several_inputs(const RowBlocks<Codec>& blocks, const LaneGroups&
     total[i] = hn::Zero(floats);
   }
   for_blocks<Codec>(blocks, lanes, scales, j,
-                    [&](int64_t b, typename Codec::Raw raw, FloatVector scale, FloatVector bias) HWY_ATTR {
+                    [&](int64_t b, typename Codec::Raw raw, FloatVector scale, FloatVector bias) PIPPIN_INLINE_ATTR {
                       const int64_t at = b * RowBlocks<Codec>::block;
-                      for_weights<Codec>(raw, scale, bias, [&]<int v>(FloatVector weight) HWY_ATTR {
+                      for_weights<Codec>(raw, scale, bias, [&]<int v>(FloatVector weight) PIPPIN_INLINE_ATTR {
                         for (int i = 0; i < count; ++i) {
                           total[i] = hn::MulAdd(weight, hn::LoadU(floats, x[i] + at + v * lane_count), total[i]);
                         }
@@ -213,7 +228,7 @@ HWY_INLINE void several_inputs(const RowBlocks<Codec>& blocks, const LaneGroups&
                     });
   float sums[4 * ((count + 3) / 4)];
   for (int i = 0; i < count; i += 4) {
-    const auto or_zero = [&](int n) HWY_ATTR { return n < count ? total[n] : hn::Zero(floats); };
+    const auto or_zero = [&](int n) PIPPIN_INLINE_ATTR { return n < count ? total[n] : hn::Zero(floats); };
     store_sums(or_zero(i), or_zero(i + 1), or_zero(i + 2), or_zero(i + 3), sums + i);
   }
   for (size_t i = first; i <= std::min(last, first + count - 1); ++i) {
@@ -251,9 +266,9 @@ void decode_rows(const WeightRows& rows, float* out, int64_t stride) {
   const LaneGroups lanes(*rows.weight, Codec::per_lane);
   for (int64_t j = 0; j < rows.count; ++j) {
     for_blocks<Codec>(blocks, lanes, scales, j,
-                      [&](int64_t b, typename Codec::Raw raw, FloatVector scale, FloatVector bias) HWY_ATTR {
+                      [&](int64_t b, typename Codec::Raw raw, FloatVector scale, FloatVector bias) PIPPIN_INLINE_ATTR {
                         float* to = out + j * stride + b * RowBlocks<Codec>::block;
-                        for_weights<Codec>(raw, scale, bias, [&]<int v>(FloatVector weight) HWY_ATTR {
+                        for_weights<Codec>(raw, scale, bias, [&]<int v>(FloatVector weight) PIPPIN_INLINE_ATTR {
                           hn::StoreU(weight, floats, to + v * lane_count);
                         });
                       });
