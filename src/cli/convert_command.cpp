@@ -30,6 +30,7 @@ struct ConvertArguments {
   std::string quant_method = "rtn";
   bool trust_remote_code = false;
   bool dry_run = false;
+  bool no_cache = false;
   bool quantize = false;
 };
 
@@ -135,7 +136,12 @@ void add_run_flags(CLI::App& command, ConvertArguments& a, const std::shared_ptr
       ->check(CLI::Range(0, 1024));
   command.add_flag("--overwrite", a.options.overwrite, "Replace an earlier output, once the new one is complete")
       ->group(group);
-  command.add_flag("--resume", a.options.resume, "Go on where an interrupted run stopped")->group(group);
+  command
+      .add_flag("--resume", a.options.resume,
+                "Go on where an interrupted run stopped; of a repository, that is always so")
+      ->group(group);
+  command.add_flag("--no-cache", a.no_cache, "Keep no copy of a repository's files: needs disk for the output alone")
+      ->group(group);
   add_progress_option(command, a.progress)->group(group);
   add_common_flags(command, common);
 }
@@ -159,6 +165,11 @@ Status complete(ConvertArguments& a, const Common& common) {
     return fail(ErrorTag::usage, "a revision is one of a repository on the Hub", "--revision " + a.repo.revision,
                 "give org/name as the source");
   }
+  if (a.repo.repo.empty() && a.no_cache) {
+    return fail(ErrorTag::usage, "--no-cache is about a repository on the Hub", source + " is a folder",
+                "give org/name as the source, or leave --no-cache out");
+  }
+  a.repo.keep = !a.no_cache;
   const std::string destination = a.destination.empty() ? a.mlx_path : a.destination;
   if (!destination.empty()) a.options.destination = destination;
   sort_arch(a.arch, a.options.arch, a.options.arch_name);

@@ -1,10 +1,13 @@
 #include "pippin/convert_repo.h"
 
 #include <fmt/format.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <mutex>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -14,9 +17,11 @@
 #include "convert/spec_choice.h"
 #include "hub/cache_folder.h"
 #include "hub/cache_supply.h"
+#include "hub/disk_file.h"
 #include "hub/download.h"
 #include "hub/header_view.h"
 #include "hub/settings.h"
+#include "hub/spool_supply.h"
 #include "source/checkpoint.h"
 #include "source/weight_files.h"
 
@@ -117,7 +122,8 @@ fs::path existing(fs::path path) {
 }
 
 // The weights that are to come and the output must fit, both where they share a disk.
-Status check_space(const Fetched& fetched, const Headers& headers, const ConvertReport& plan) {
+// Without a copy, it is only a window of them, on the output's disk.
+Status check_space(const Fetched& fetched, const Headers& headers, const ConvertReport& plan, bool keeps) {
   uint64_t to_come = 0;
   std::error_code error;
   for (const auto& file : fetched.listing.files) {
@@ -130,13 +136,15 @@ Status check_space(const Fetched& fetched, const Headers& headers, const Convert
   const bool is_one = ::stat(fetched.snapshot.c_str(), &cache_disk) == 0 && ::stat(output.c_str(), &output_disk) == 0 &&
                       cache_disk.st_dev == output_disk.st_dev;
   const auto free = fs::space(output, error);
-  const uint64_t needed = plan.output_bytes + (is_one ? to_come : 0);
+  if (!keeps) to_come = std::min(to_come, SpoolOptions().window);
+  const bool shares_disk = is_one || !keeps;
+  const uint64_t needed = plan.output_bytes + (shares_disk ? to_come : 0);
   if (error || needed <= free.available) return {};
   return fail(ErrorTag::no_space, "the download and the output fit on the disk",
               fmt::format("{} bytes of output{} are needed, {} bytes are free in {}", plan.output_bytes,
-                          is_one && to_come > 0 ? fmt::format(" and {} bytes of weights", to_come) : "", free.available,
-                          output.string()),
-              "free some space, write to another disk, or set HF_HUB_CACHE to another one");
+                          shares_disk && to_come > 0 ? fmt::format(" and {} bytes of weights", to_come) : "",
+                          free.available, output.string()),
+              "free some space, write to another disk, set HF_HUB_CACHE to another one, or give --no-cache");
 }
 
 Result<HubSettings> settings() {
@@ -193,27 +201,80 @@ class Progress {
   bool is_downloading_ = true;
 };
 
-Result<ConvertReport> convert_fetched(HubSession& session, const ConvertOptions& options, const RepoSource& source,
-                                      const Fetched& fetched, const ConvertHooks& hooks, Progress& progress) {
+// A folder of the system's temporary ones, removed with the object.
+class TemporaryCache {
+ public:
+  static Result<TemporaryCache> make() {
+    std::error_code error;
+    std::string pattern = (fs::temp_directory_path(error) / "pippin-source-XXXXXX").string();
+    if (error || ::mkdtemp(pattern.data()) == nullptr)
+      return tl::unexpected<Error>(download_disk_error(errno, "create", pattern));
+    return TemporaryCache(pattern);
+  }
+  TemporaryCache(TemporaryCache&& other) noexcept : folder_(std::exchange(other.folder_, {})) {}
+  TemporaryCache& operator=(TemporaryCache&&) = delete;
+  ~TemporaryCache() {
+    std::error_code ignored;
+    if (!folder_.empty()) fs::remove_all(folder_, ignored);
+  }
+  [[nodiscard]] const fs::path& folder() const { return folder_; }
+
+ private:
+  explicit TemporaryCache(fs::path folder) : folder_(std::move(folder)) {}
+  fs::path folder_;
+};
+
+// The user's cache, and whether it takes what comes.
+struct UsersCache {
+  HubSettings settings;
+  bool keeps = true;
+};
+
+// What the cache has is read there.
+std::vector<SpoolFile> spool_files(const std::vector<RepoFile>& weights, const CacheFolder& cache,
+                                   const std::string& commit) {
+  std::vector<SpoolFile> files;
+  for (const auto& file : weights) {
+    fs::path local;
+    if (cache.has_file(commit, file)) local = cache.snapshot(commit) / file.name;
+    if (local.empty() && cache.has_blob(file)) local = cache.blob(file.content_id());
+    files.push_back({file, local});
+  }
+  return files;
+}
+
+Result<ConvertReport> convert_fetched(HubSession& session, const UsersCache& cached, const ConvertOptions& options,
+                                      const RepoSource& source, const Fetched& fetched, const ConvertHooks& hooks,
+                                      Progress& progress) {
   PIPPIN_TRY(const Headers headers, fetch_headers(session, options, source, fetched));
   ConvertOptions of_view = options;
   of_view.source = headers.view.folder();
   if (of_view.source_name.empty()) of_view.source_name = source.repo;
   PIPPIN_TRY(Prepared prepared, prepare_from(session, of_view, headers, source, fetched));
-  PIPPIN_CHECK(check_space(fetched, headers, prepared.report));
+  PIPPIN_CHECK(check_space(fetched, headers, prepared.report, cached.keeps));
   PIPPIN_CHECK(fetch_small_files(session, source, fetched, {hooks.cancelled, nullptr}));
   PIPPIN_CHECK(headers.view.link_new(fetched.snapshot, fetched.listing.files));
 
-  FetchOptions fetching;
-  fetching.progress = progress.of_download().progress;
-  const CacheFolder cache(session.settings(), source.repo);
-  CacheSupply supply(session, cache, source.repo, fetched.listing.commit, weight_files(fetched, prepared.checkpoint),
-                     fetching);
-  auto report = run_conversion(std::move(prepared), of_view, progress.of_conversion(), &supply);
+  const std::vector<RepoFile> weights = weight_files(fetched, prepared.checkpoint);
+  const CacheFolder cache(cached.settings, source.repo);
+  Result<ConvertReport> report;
+  if (cached.keeps) {
+    FetchOptions fetching;
+    fetching.progress = progress.of_download().progress;
+    CacheSupply supply(session, cache, source.repo, fetched.listing.commit, weights, fetching);
+    report = run_conversion(std::move(prepared), of_view, progress.of_conversion(), &supply);
+    if (report) report->bytes_fetched = supply.bytes_fetched();
+  } else {
+    SpoolOptions spooling;
+    spooling.progress = progress.of_download().progress;
+    SpoolSupply supply(session, source.repo, fetched.listing.commit,
+                       spool_files(weights, cache, fetched.listing.commit), spooling);
+    report = run_conversion(std::move(prepared), of_view, progress.of_conversion(), &supply);
+    if (report) report->bytes_fetched = supply.bytes_fetched();
+  }
   if (!report) return told(report.error(), of_view.source, source.repo);
-  report->bytes_fetched = supply.bytes_fetched();
   tell_repo(*report, of_view.source, source.repo);
-  PIPPIN_CHECK(cache.write_ref(source.revision, fetched.listing.commit));
+  if (cached.keeps) PIPPIN_CHECK(cache.write_ref(source.revision, fetched.listing.commit));
   return report;
 }
 
@@ -236,9 +297,17 @@ Result<ConvertReport> convert_repo(const ConvertOptions& options, const RepoSour
                                    const std::function<void(const DownloadProgress&)>& downloading) {
   Progress progress(hooks, downloading);
   PIPPIN_TRY(HubSettings hub_settings, settings());
+  // Offline nothing comes that could be kept.
+  const UsersCache cached{hub_settings, source.keep || hub_settings.offline};
+  std::optional<TemporaryCache> temporary;
+  if (!cached.keeps) {
+    PIPPIN_TRY(TemporaryCache made, TemporaryCache::make());
+    temporary.emplace(std::move(made));
+    hub_settings.cache = temporary->folder();
+  }
   HubSession session(std::move(hub_settings), {hooks.cancelled});
   PIPPIN_TRY(const Fetched fetched, fetch_for_planning(session, source, {hooks.cancelled, nullptr}));
-  return convert_fetched(session, options, source, fetched, hooks, progress);
+  return convert_fetched(session, cached, options, source, fetched, hooks, progress);
 }
 
 }  // namespace pippin

@@ -24,7 +24,7 @@ namespace pippin {
 
 struct ArrivalNote {
   bool whole = false;
-  uint64_t generation = 0;                 // 0: no partial
+  uint64_t generation = 0;                      // 0: no partial
   std::map<uint64_t, std::string> states = {};  // of the digest, by position
   bool operator==(const ArrivalNote&) const = default;
 };

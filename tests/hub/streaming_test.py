@@ -208,7 +208,7 @@ class Streaming(unittest.TestCase):
     def test_killed_it_goes_on(self):
         self.faults({"kind": "slow", "rate": 2 * MIB, "scope": "cdn"})
         child = self.begin()
-        self.wait_for_jobs(child, 20)
+        self.wait_for_jobs(child, 30)
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
         self.expect_sound()
@@ -220,7 +220,7 @@ class Streaming(unittest.TestCase):
         self.assertLess(self.bytes_sent() - before, self.size - 8 * MIB, "what had come was not fetched again")
 
     def test_wrong_bytes_before_a_kill_do_not_stay(self):
-        self.faults({"kind": "flip", "at": 5000000, "max": 1, "scope": "cdn", "match": "model-00001*"},
+        self.faults({"kind": "flip", "at": 5000001, "every": 2, "max": 1, "scope": "cdn", "match": "model-00001*"},
                     {"kind": "slow", "rate": 4 * MIB, "scope": "cdn"})
         child = self.begin()
         self.wait_for_jobs(child, 12)
@@ -258,6 +258,28 @@ class Streaming(unittest.TestCase):
         self.assertFalse(self.out.exists())
         self.expect_sound()
         self.expect_done()
+
+
+class WithoutCache(Streaming):
+    """Without one."""
+
+    arguments = ("--no-cache",)
+
+    def expect_sound(self):
+        self.assertFalse((self.folder / "home").exists())
+        super().expect_sound()
+
+    def test_what_the_cache_has_is_not_fetched(self):
+        kept = subprocess.run([PIPPIN, "download", "org/model", "--quiet"], capture_output=True, env=self.environment)
+        self.assertEqual(kept.returncode, 0, kept.stderr)
+        before = self.bytes_sent()
+        self.assertEqual(self.convert().returncode, 0)
+        self.expect_right()
+        self.assertLess(self.bytes_sent() - before, 2 * MIB)
+
+    def test_a_folder_has_no_cache(self):
+        result = subprocess.run([PIPPIN, "convert", self.source, self.out, "--no-cache"], capture_output=True)
+        self.assertEqual(result.returncode, 2)
 
 
 if __name__ == "__main__":
