@@ -4,19 +4,20 @@
 //   bench_linear                                      everything, on one thread and on all
 //   bench_linear --benchmark_filter='decode/affine4'  a token's linear layers at 4 bits
 //
-// Names: decode/FORM/THREADS, prompt/FORM/THREADS (64 tokens; no head), LAYER/FORM/ROWS/THREADS,
-// attention/KEYS/THREADS. bytes_per_second counts the weights; compare with read, which only adds up as many bytes.
+// Names: decode/FORM/THREADS, decode_large_pages/FORM/THREADS (the weights moved to large pages), prompt/FORM/THREADS
+// (64 tokens; no head), LAYER/FORM/ROWS/THREADS, attention/KEYS/THREADS. bytes_per_second counts the weights; compare
+// with read, which only adds up as many bytes.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <chrono>
 #include <numeric>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "linear/activation.h"
 #include "linear/attention.h"
+#include "linear/large_pages.h"
 #include "linear/linear.h"
 #include "linear/normalization.h"
 #include "quantize/quantize.h"
@@ -51,9 +52,8 @@ struct Layer {
 
   Layer(const Form& form, int64_t rows, int64_t columns) {
     const auto count = static_cast<size_t>(rows * columns);
-    std::mt19937 generator(1);
     std::vector<float> floats(count);
-    for (float& value : floats) value = static_cast<float>(generator() % 2001) / 50000 - 0.02f;
+    for (size_t i = 0; i < count; ++i) floats[i] = static_cast<float>(i * 2654435761u % 2001) / 50000 - 0.02f;
     std::vector<char> dense(count * size_of(form.dtype));
     cast(DType::F32, floats.data(), form.dtype, dense.data(), rows * columns);
     if (!form.format) {
@@ -133,9 +133,19 @@ void run_blocks(benchmark::State& state, const Form& form, std::vector<Block> bl
       benchmark::Counter(static_cast<double>(m * state.iterations()), benchmark::Counter::kIsRate);
 }
 
-void decode(benchmark::State& state, Form form, int threads) {
+void decode(benchmark::State& state, Form form, int threads, bool large_pages) {
   std::vector<Block> blocks = model_of(form);
   blocks.push_back(block_of(form, {vocabulary}, hidden));
+  if (large_pages) {
+    std::vector<std::span<const std::byte>> ranges;
+    for (const Block& block : blocks) {
+      for (const Layer& part : block.parts) {
+        for (const auto* each : {&part.values, &part.scales, &part.biases})
+          ranges.push_back(std::as_bytes(std::span(*each)));
+      }
+    }
+    state.counters["large"] = static_cast<double>(move_to_large_pages(std::move(ranges)));
+  }
   run_blocks(state, form, std::move(blocks), 1, threads);
 }
 
@@ -214,7 +224,8 @@ void register_all() {
     add("attention/512" + last, attend, 1, 512, threads);
     add("attention/prompt512" + last, attend, 512, 512, threads);
     for (const Form& form : forms) {
-      add(std::string("decode/") + form.name + last, decode, form, threads);
+      add(std::string("decode/") + form.name + last, decode, form, threads, false);
+      add(std::string("decode_large_pages/") + form.name + last, decode, form, threads, true);
       add(std::string("prompt/") + form.name + last, prompt, form, threads);
       for (const int64_t m : {1, 2, 4, 8, 9, 32, 256}) {
         const std::string rest = std::string("/") + form.name + "/" + std::to_string(m) + last;
