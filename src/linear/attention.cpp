@@ -4,9 +4,9 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <memory>
 #include <vector>
 
+#include "linear/float_buffer.h"
 #include "linear/float_kernels.h"
 #include "linear/layer_products.h"
 #include "linear/product_kernels.h"
@@ -20,6 +20,12 @@ constexpr int64_t lanes_at_most = 64;  // dims are filled with zeros to a multip
 constexpr int64_t block_keys = 64;     // turned into floats at a time
 constexpr int64_t block_rows = 48;     // query rows that share them
 constexpr int64_t part_keys = 256;     // where few queries leave threads idle, the keys are parted
+
+FloatBuffer zeros(int64_t count) {
+  FloatBuffer floats = float_buffer(count);
+  std::fill_n(floats.get(), count, 0.0f);
+  return floats;
+}
 
 int64_t filled(int64_t dim) {
   return (dim + lanes_at_most - 1) / lanes_at_most * lanes_at_most;
@@ -52,10 +58,10 @@ class KeyLoop {
         out_(out),
         group_(a.heads / a.kv_heads),
         key_stride_(filled(a.key_dim)),
-        q_(static_cast<size_t>(range.count() * key_stride_)),
-        keys_(static_cast<size_t>(block_keys * key_stride_)),
-        values_(static_cast<size_t>(block_keys * out.stride)),
-        scores_(static_cast<size_t>(range.count() * block_keys)) {}
+        q_(zeros(range.count() * key_stride_)),
+        keys_(zeros(block_keys * key_stride_)),
+        values_(zeros(block_keys * out.stride)),
+        scores_(float_buffer(range.count() * block_keys)) {}
 
   void run() {
     load_queries();
@@ -82,7 +88,7 @@ class KeyLoop {
     for (int64_t r = range_.begin; r < range_.end; ++r) {
       const int64_t at =
           range_.batch * a_.q.batch_stride + head_of(r) * a_.q.head_stride + query_of(r) * a_.q.row_stride;
-      float* row = q_.data() + (r - range_.begin) * key_stride_;
+      float* row = q_.get() + (r - range_.begin) * key_stride_;
       cast(a_.dtype, at_element(a_.q.data, at, a_.dtype), DType::F32, row, a_.key_dim);
       q_rows_.push_back(row);
     }
@@ -96,18 +102,18 @@ class KeyLoop {
   }
 
   void add_block(int64_t key, int64_t count) {
-    load_rows(a_.k, key, count, a_.key_dim, keys_.data(), key_stride_);
-    products_.many({keys_.data(), key_stride_, count, key_stride_, q_rows_, scores_.data(), block_keys});
+    load_rows(a_.k, key, count, a_.key_dim, keys_.get(), key_stride_);
+    products_.many({keys_.get(), key_stride_, count, key_stride_, q_rows_, scores_.get(), block_keys});
     for (int64_t r = range_.begin; r < range_.end; ++r) weigh(r, key, count);
-    load_rows(a_.v, key, count, a_.value_dim, values_.data(), out_.stride);
-    floats_.add_weighted({scores_.data(), block_keys, range_.count(), values_.data(), out_.stride, count, out_.values,
+    load_rows(a_.v, key, count, a_.value_dim, values_.get(), out_.stride);
+    floats_.add_weighted({scores_.get(), block_keys, range_.count(), values_.get(), out_.stride, count, out_.values,
                           out_.stride, out_.stride});
   }
 
   // Turns a row's scores into weights, and what was summed before into the same unit.
   void weigh(int64_t r, int64_t key, int64_t count) {
     const int64_t i = r - range_.begin;
-    float* scores = scores_.data() + i * block_keys;
+    float* scores = scores_.get() + i * block_keys;
     for (int64_t j = 0; j < count; ++j) scores[j] *= a_.scale;
     if (a_.softcap > 0) floats_.soft_cap(scores, a_.softcap, count);
     if (a_.mask.kind != MaskKind::none) apply_mask(r, key, count, scores);
@@ -150,11 +156,11 @@ class KeyLoop {
   const FloatKernels& floats_ = chosen_float_kernels();
   int64_t group_;
   int64_t key_stride_;
-  std::vector<float> q_;
+  FloatBuffer q_;
   std::vector<const float*> q_rows_;
-  std::vector<float> keys_;
-  std::vector<float> values_;
-  std::vector<float> scores_;
+  FloatBuffer keys_;
+  FloatBuffer values_;
+  FloatBuffer scores_;
 };
 
 // How rows and keys are parted: the same for any number of threads.
@@ -190,17 +196,16 @@ struct Parting {
 class Partials {
  public:
   Partials(int64_t ranges, int64_t stride)
-      : stride_(stride),
-        floats_(std::make_unique_for_overwrite<float[]>(static_cast<size_t>(ranges * block_rows * (stride + 2)))) {}
+      : stride_(stride), floats_(float_buffer(ranges * (block_rows * (stride + 2)))) {}
 
   [[nodiscard]] PartialRows of(int64_t range) const {
     float* first = floats_.get() + range * block_rows * (stride_ + 2);
-    return {first, first + block_rows, first + 2 * block_rows, stride_};
+    return {first + block_rows * stride_, first + block_rows * (stride_ + 1), first, stride_};
   }
 
  private:
   int64_t stride_;
-  std::unique_ptr<float[]> floats_;
+  FloatBuffer floats_;
 };
 
 // Row `i` of part 0 takes in a part, or a sink, which is a sum of 1 without values.

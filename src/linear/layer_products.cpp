@@ -1,8 +1,8 @@
 #include "linear/layer_products.h"
 
 #include <algorithm>
-#include <memory>
 
+#include "linear/float_buffer.h"
 #include "tensor/cast.h"
 
 namespace pippin {
@@ -31,10 +31,11 @@ void multiply_many(const ProductKernels& kernels, const MatrixProduct& product, 
   const ColumnOrder order = kernels.order(*product.weight);
   const int64_t depth = order.padded();
   const int64_t panel_rows = (piece.rows.count + 3) / 4 * 4;
-  const auto panel = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(panel_rows * depth));
-  kernels.decode(piece.rows, panel.get(), depth);
-  std::fill(panel.get() + piece.rows.count * depth, panel.get() + panel_rows * depth, 0.0f);
-  kernels.many({panel.get(), depth, piece.rows.count, depth, product.x, piece.sums, piece.stride});
+  const int64_t stride = depth + floats_a_line;
+  const FloatBuffer panel = float_buffer(panel_rows * stride);
+  kernels.decode(piece.rows, panel.get(), stride);
+  std::fill(panel.get() + piece.rows.count * stride, panel.get() + panel_rows * stride, 0.0f);
+  kernels.many({panel.get(), stride, piece.rows.count, depth, product.x, piece.sums, piece.stride});
 }
 
 // Multiplier, bias, and the one rounding.
@@ -60,7 +61,7 @@ void store(const MatrixProduct& product, const PieceRows& piece, DType dtype) {
 void multiply_piece(const ProductKernels& kernels, DType dtype, const MatrixProduct& product, int64_t row) {
   const int64_t count = std::min(rows_a_piece(product), product.weight->rows - row);
   const auto inputs = static_cast<int64_t>(product.x.size());
-  const auto sums = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(inputs * count));
+  const FloatBuffer sums = float_buffer(inputs * count);
   const PieceRows piece{{product.weight, product.matrix, row, count}, sums.get(), count};
   if (inputs > few_rows) {
     multiply_many(kernels, product, piece);

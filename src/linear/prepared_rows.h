@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
+#include "linear/float_buffer.h"
 #include "linear/product_kernels.h"
 #include "linear/thread_pool.h"
 
@@ -29,9 +29,9 @@ class PreparedRows {
  private:
   struct Ordered {
     ColumnOrder order;
-    std::unique_ptr<float[]> data;
+    FloatBuffer data;
   };
-  void prepare(const ColumnOrder& order, float* out) const;
+  void prepare(const ColumnOrder& order, int64_t stride, float* out) const;
 
   ThreadPool& pool_;
   const ProductKernels& kernels_;
