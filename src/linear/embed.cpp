@@ -8,7 +8,7 @@
 namespace pippin {
 namespace {
 
-// Scales of F32 models may meet another dtype outside: then by way of the scales' own.
+// Affine rows come in the dtype of their scales; another dtype is a second rounding.
 void dequantize_row(const WeightView& weight, int64_t row, DType out_dtype, void* out) {
   const QuantFormat& format = *weight.format;
   const bool is_affine = format.mode == QuantMode::affine;

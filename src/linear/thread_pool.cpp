@@ -4,11 +4,13 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <exception>
 #include <fstream>
 #include <limits>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #ifdef __linux__
@@ -87,7 +89,10 @@ class ThreadPool::Workers {
     take_pieces();
     open_.store(false);
     wait_for_workers();
+    const std::exception_ptr failure = std::exchange(failure_, nullptr);
+    failed_.store(false);
     busy_.store(false);
+    if (failure) std::rethrow_exception(failure);
     return true;
   }
 
@@ -101,7 +106,11 @@ class ThreadPool::Workers {
     for (;;) {
       const int64_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
       if (begin >= count_) return;
-      (*body_)(begin, std::min(count_, begin + grain_));
+      try {
+        (*body_)(begin, std::min(count_, begin + grain_));
+      } catch (...) {
+        if (!failed_.exchange(true)) failure_ = std::current_exception();
+      }
     }
   }
 
@@ -149,6 +158,8 @@ class ThreadPool::Workers {
   alignas(64) std::atomic<uint32_t> epoch_{0};
   alignas(64) std::atomic<int> inside_{0};
   std::atomic<int> sleeping_{0};
+  std::atomic<bool> failed_{false};
+  std::exception_ptr failure_;  // written by the one that set failed_
   std::atomic<bool> open_{false};
   std::atomic<bool> stopping_{false};
   std::vector<std::thread> threads_;

@@ -41,9 +41,9 @@ class ThreadPool {
 
   // Calls body(begin, end) for [0, grain), [grain, 2 grain) ... up to count, each once, on any of the threads, the
   // caller's among them; returns when all are done. The pieces are the same whatever the number of threads, so that a
-  // body whose pieces are independent gives the same bits on 1 thread and on 64. grain must be positive, the body must
-  // not throw. May be called from several threads, and from a body: the pool serves one call at a time, the others run
-  // on their own thread alone.
+  // body whose pieces are independent gives the same bits on 1 thread and on 64. grain must be positive. What a body
+  // throws is thrown here, and some pieces may be left out then. May be called from several threads, and from a body:
+  // the pool serves one call at a time, the others run on their own thread alone.
   void parallel_for(int64_t count, int64_t grain, RangeBody body);
 
  private:

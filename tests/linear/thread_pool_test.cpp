@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -49,6 +50,19 @@ TEST(ThreadPool, CallsFromSeveralThreadsAndFromWithin) {
   }
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(done, 3 * 100 * 4 * 3);
+}
+
+TEST(ThreadPool, WhatABodyThrowsComesToTheCaller) {
+  for (const int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    const auto throwing = [](int64_t begin, int64_t) {
+      if (begin % 2 == 1) throw std::bad_alloc();
+    };
+    EXPECT_THROW(pool.parallel_for(6, 1, throwing), std::bad_alloc);
+    std::atomic<int> pieces{0};
+    pool.parallel_for(6, 1, [&](int64_t, int64_t) { ++pieces; });
+    EXPECT_EQ(pieces, 6);
+  }
 }
 
 TEST(ThreadPool, NothingToDo) {
