@@ -140,8 +140,15 @@ Operation attend(const OperationSite& site) {
   if (site.given("sinks")) settings.sinks = value_or_throw(site.weights.load(site.text("sinks")));
   // Values that are the first elements of the keys are not kept twice.
   const auto shared = site.maybe_integer("values");
+  const auto most = site.maybe_integer("most");
   const size_t slot = site.cache_slot;
-  return [settings, shared, slot](StepInputs inputs, Pass& pass) {
+  return [settings, shared, most, slot](StepInputs inputs, Pass& pass) {
+    if (most && pass.offset + pass.length > *most)
+      throw Fault({ErrorTag::unsupported,
+                   fmt::format("beyond {} tokens this model looks at chosen ones only, which pippin cannot", *most),
+                   fmt::format("{} tokens", pass.offset + pass.length),
+                   "use a shorter prompt",
+                   {}});
     LayerCache& cache = pass.cache->layer(slot);
     const mx::array& q = array_of(inputs, 0);
     const mx::array& k = array_of(inputs, 1);

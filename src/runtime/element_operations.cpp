@@ -86,6 +86,12 @@ mx::array sigmoid_of(const mx::array& x) {
 mx::array exp_of(const mx::array& x) {
   return mx::exp(x);
 }
+mx::array log_of(const mx::array& x) {
+  return mx::log(x);
+}
+mx::array floor_of(const mx::array& x) {
+  return mx::floor(x);
+}
 mx::array sqrt_of(const mx::array& x) {
   return mx::sqrt(x);
 }
@@ -161,6 +167,8 @@ const OperationTable& element_operations() {
       {"tanh", unary<tanh_of>},
       {"sigmoid", unary<sigmoid_of>},
       {"exp", unary<exp_of>},
+      {"log", unary<log_of>},
+      {"floor", unary<floor_of>},
       {"sqrt", unary<sqrt_of>},
       {"rsqrt", unary<rsqrt_of>},
       {"erf", unary<erf_of>},

@@ -1,4 +1,5 @@
 #include <limits>
+#include <vector>
 
 #include <mlx/ops.h>
 
@@ -22,21 +23,74 @@ const mx::array& weights_of(StepInputs inputs, size_t position) {
   return *value->second;
 }
 
-// The `count` experts with the highest selection scores (or scores), and their scores: [.., count] each.
+int checked_count(int count, const mx::array& scores) {
+  if (count < 1 || count > scores.shape(-1))
+    throw Fault({ErrorTag::bad_config, "a token goes to 1 or more of the experts", std::to_string(count), "", {}});
+  return count;
+}
+
+// Elements begin <= k < end of the last axis.
+mx::array last_axis(const mx::array& x, int begin, int end) {
+  mx::Shape from(x.ndim(), 0);
+  mx::Shape to = x.shape();
+  from.back() = begin;
+  to.back() = end;
+  return mx::slice(x, from, to);
+}
+
+// The `count` experts with the highest selection scores (or scores), and their scores: [.., count] each. `negate` looks
+// for the lowest of the negated ones: the same experts, but in another order, and others where scores are equal.
 Operation route(const OperationSite& site) {
   const int count = site.integer("count");
-  return [count](StepInputs inputs, Pass&) {
+  const bool negate = site.flag("negate");
+  return [count, negate](StepInputs inputs, Pass&) {
     const mx::array& scores = array_of(inputs, 0);
     const mx::array& selection = inputs.size() > 1 && inputs[1] != nullptr ? array_of(inputs, 1) : scores;
-    const int experts = scores.shape(-1);
-    if (count < 1 || count > experts)
-      throw Fault({ErrorTag::bad_config, "a token goes to 1 or more of the experts", std::to_string(count), "", {}});
-    mx::array order = mx::argpartition(selection, -count, -1);
-    mx::Shape from(order.ndim(), 0);
-    mx::Shape to = order.shape();
-    from.back() = experts - count;
-    const mx::array chosen = mx::slice(order, from, to);
+    const int wanted = checked_count(count, selection);
+    const int experts = selection.shape(-1);
+    const mx::array chosen = negate ? last_axis(mx::argpartition(mx::negative(selection), wanted - 1, -1), 0, wanted)
+                                    : last_axis(mx::argpartition(selection, -wanted, -1), experts - wanted, experts);
     return StepValue{chosen, mx::take_along_axis(scores, chosen, -1), {}};
+  };
+}
+
+// Chooses the best expert, then the best of the others, and so on. Each one's weight is its share in a softmax over
+// the experts that are not yet chosen and are within the margin: (best - score) / max(|score|, best) <= margin.
+Operation route_in_turn(const OperationSite& site) {
+  const int count = site.integer("count");
+  const double margin = site.number("margin");
+  return [count, margin](StepInputs inputs, Pass&) {
+    const mx::array& scores = array_of(inputs, 0);
+    const mx::array never(-std::numeric_limits<float>::infinity(), scores.dtype());
+    const mx::array limit(static_cast<float>(margin), scores.dtype());
+    mx::array left = scores;
+    std::vector<mx::array> experts;
+    std::vector<mx::array> weights;
+    for (int k = 0; k < checked_count(count, scores); ++k) {
+      const mx::array best = mx::max(left, -1, true);
+      const mx::array expert = mx::argmax(left, -1, true);
+      const mx::array distance = mx::divide(mx::subtract(best, scores), mx::maximum(mx::abs(scores), best));
+      const mx::array near = mx::softmax(mx::where(mx::greater(distance, limit), never, left), -1, true);
+      weights.push_back(mx::take_along_axis(near, expert, -1));
+      experts.push_back(expert);
+      left = mx::put_along_axis(left, expert, never, -1);
+    }
+    return StepValue{mx::concatenate(experts, -1), mx::concatenate(weights, -1), {}};
+  };
+}
+
+// The route to the experts begin <= e < end only, numbered from 0; the weights of others are 0.
+Operation route_within(const OperationSite& site) {
+  const int begin = site.integer("begin");
+  const int end = site.integer("end");
+  return [begin, end](StepInputs inputs, Pass&) {
+    const mx::array experts = mx::astype(array_of(inputs, 0), mx::int32);
+    const mx::array& weights = weights_of(inputs, 0);
+    const mx::array inside =
+        mx::logical_and(mx::greater_equal(experts, mx::array(begin)), mx::less(experts, mx::array(end)));
+    return StepValue{mx::where(inside, mx::subtract(experts, mx::array(begin)), mx::array(0)),
+                     mx::where(inside, weights, mx::array(0.0F, weights.dtype())),
+                     {}};
   };
 }
 
@@ -109,6 +163,8 @@ Operation mask_groups(const OperationSite& site) {
 const OperationTable& expert_operations() {
   static const OperationTable table{
       {"route", route},
+      {"route_in_turn", route_in_turn},
+      {"route_within", route_within},
       {"route_weights", route_weights},
       {"reweight", reweight},
       {"spread", spread},

@@ -50,6 +50,8 @@ constexpr std::array signatures{
     "sigmoid(*x)",
     "softplus(*x)",
     "exp(*x)",
+    "log(*x)",
+    "floor(*x)",
     "sqrt(*x)",
     "rsqrt(*x)",
     "erf(*x)",
@@ -60,11 +62,13 @@ constexpr std::array signatures{
     // Attention
     "rope(*x, dims, base=10000.0, traditional=false, scaling=none, scale=1.0, max_positions=none, freqs=none)",
     "attend(*q, *k, *v, scale, window=none, chunk=none, causal=true, softcap=none, @sinks=none, alibi=false, "
-    "values=none)",
+    "values=none, most=none)",
     "attend_again(*q, layer, scale, window=none, softcap=none)",
     "positions(*ids)",
     // Experts
-    "route(*scores, count, *selection?=none)",
+    "route(*scores, count, *selection?=none, negate=false)",
+    "route_in_turn(*scores, count, margin)",
+    "route_within(*route, begin, end)",
     "route_weights(*route)",
     "reweight(*route, *weights)",
     "switch_linear(*x, *route, @at)",

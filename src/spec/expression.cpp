@@ -145,14 +145,12 @@ class Evaluator {
       else
         named[node.keywords[i - positional]] = std::move(argument);
     }
-    if (named.empty()) {
-      if (auto built_in = call_function(node.text, arguments)) {
-        if (!*built_in) return error(built_in->error());
-        return **built_in;
-      }
-    }
+    std::optional<Computed> built_in;
+    if (named.empty()) built_in = call_function(node.text, arguments);
+    if (built_in && *built_in) return **built_in;
+    // What the built-in functions do not take may be the environment's: floor of an array, say.
     auto result = environment_.call(node.text, arguments, named);
-    if (!result) return error(fmt::format("unknown function '{}'", node.text));
+    if (!result) return error(built_in ? built_in->error() : fmt::format("unknown function '{}'", node.text));
     return answered(std::move(*result));
   }
 

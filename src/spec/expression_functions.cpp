@@ -287,6 +287,11 @@ constexpr std::array functions{
                 }},
     FunctionRow{"ceil", 1, 1, [](const Arguments& a) { return whole(a, [](double x) { return std::ceil(x); }); }},
     FunctionRow{"floor", 1, 1, [](const Arguments& a) { return whole(a, [](double x) { return std::floor(x); }); }},
+    FunctionRow{"log", 1, 1,
+                [](const Arguments& a) {
+                  return is_number(a[0]) && number_of(a[0]) > 0 ? Computed(Value(std::log(number_of(a[0]))))
+                                                                : wrong("log needs a number above 0");
+                }},
     FunctionRow{"round", 1, 1, [](const Arguments& a) { return whole(a, [](double x) { return std::nearbyint(x); }); }},
     FunctionRow{"range", 1, 3, range},
     FunctionRow{"starts", 2, 2, [](const Arguments& a) { return affix(a, true); }},
