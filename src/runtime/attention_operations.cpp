@@ -27,7 +27,7 @@ mx::array scalar(double value, const mx::array& like) {
 mx::array amplified(const mx::array& x, const RopeTable& table) {
   if (table.amplitude == 1) return x;
   if (table.dims == x.shape(-1)) return mx::multiply(x, scalar(table.amplitude, x));
-  const auto parts = mx::split(x, {table.dims}, -1);
+  const auto parts = mx::split(x, mx::Shape{table.dims}, -1);
   return mx::concatenate({mx::multiply(parts[0], scalar(table.amplitude, x)), parts[1]}, -1);
 }
 
