@@ -11,9 +11,11 @@ import random
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.request
@@ -349,6 +351,50 @@ class Commands(unittest.TestCase):
         self.assertEqual(self.convert("org/model", "out", "--revision", "v9").returncode, 3)
 
 
+class Proxy:
+    """A proxy for https: lets connections through by CONNECT, and knows where to."""
+
+    def __init__(self):
+        self.targets = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.connect, args=[client], daemon=True).start()
+
+    def connect(self, client):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(4096)
+        method, target, _ = head.split(b" ", 2)
+        self.targets.append((method.decode(), target.decode()))
+        host, port = target.decode().rsplit(":", 1)
+        with client, socket.create_connection((host, int(port))) as server:
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=self.copy, args=[server, client], daemon=True)
+            back.start()
+            self.copy(client, server)
+            back.join()
+
+    @staticmethod
+    def copy(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self):
+        self.listener.close()
+
+
 @unittest.skipUnless(shutil.which("openssl"), "needs openssl to make a certificate")
 class Tls(unittest.TestCase):
     def test_a_server_must_prove_who_it_is(self):
@@ -367,8 +413,25 @@ class Tls(unittest.TestCase):
                 self.assertIn("SSL_CERT_FILE", refused.stderr)
                 trusted = subprocess.run(command, capture_output=True, text=True, env=environment | {"SSL_CERT_FILE": str(cert)})
                 self.assertEqual(trusted.returncode, 0, trusted.stderr)
+                self.expect_through_a_proxy([PIPPIN, "download", "org/model", "model.safetensors", "--quiet"], hub.url,
+                                            environment | {"SSL_CERT_FILE": str(cert)})
             finally:
                 hub.close()
+
+
+    def expect_through_a_proxy(self, command, url, environment):
+        proxy = Proxy()
+        try:
+            result = subprocess.run(command, capture_output=True, text=True, env=environment | {"HTTPS_PROXY": proxy.url})
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertGreaterEqual({("CONNECT", target) for _, target in proxy.targets}, {("CONNECT", url.removeprefix("https://"))})
+            self.assertGreaterEqual(len({target for _, target in proxy.targets}), 2, "the storage host is asked through it too")
+            before = len(proxy.targets)
+            direct = subprocess.run(command + ["--local-dir", environment["HOME"] + "/direct"], capture_output=True, text=True,
+                                    env=environment | {"HTTPS_PROXY": proxy.url, "NO_PROXY": "127.0.0.1"})
+            self.assertEqual((direct.returncode, len(proxy.targets)), (0, before), direct.stderr)
+        finally:
+            proxy.close()
 
 
 if __name__ == "__main__":
