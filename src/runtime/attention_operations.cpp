@@ -7,6 +7,7 @@
 
 #include "runtime/attention_mask.h"
 #include "runtime/fault.h"
+#include "runtime/host_layers.h"
 #include "runtime/operation.h"
 #include "runtime/rope_frequencies.h"
 
@@ -42,7 +43,11 @@ Operation rope(const OperationSite& site) {
   if (!table.wavelengths.empty()) {
     wavelengths = mx::array(table.wavelengths.begin(), {static_cast<int>(table.wavelengths.size())}, mx::float32);
   }
-  return [table, wavelengths](StepInputs inputs, Pass& pass) {
+  auto frequencies = std::make_shared<const std::vector<float>>(table.frequencies(table.base));
+  return [table, wavelengths, frequencies, pool = site.pool](StepInputs inputs, Pass& pass) {
+    if (pool && !table.dynamic_factor) {
+      if (auto y = host_rope(pool, array_of(inputs, 0), table, frequencies, pass.offset)) return one(*y);
+    }
     const mx::array x = amplified(array_of(inputs, 0), table);
     std::optional<float> base;
     if (!wavelengths) base = static_cast<float>(table.base_for(double{1} * pass.offset + pass.length));
@@ -124,6 +129,31 @@ mx::array attention(const mx::array& q, const mx::array& all_keys, const mx::arr
                                                 settings.sinks);
 }
 
+// By pippin's kernel, straight from the cache's memory.
+MaybeArray own_attention(const HostPool& pool, const mx::array& q, std::optional<int> shared,
+                         const AttendSettings& settings, Pass& pass, const LayerCache& cache) {
+  const auto stores = cache.stores();
+  if (!stores || settings.alibi || !settings.causal || stores->first.shape(1) == 0 ||
+      q.shape(1) % stores->first.shape(1) != 0 || q.shape(3) != stores->first.shape(3))
+    return std::nullopt;
+  HostAttention own;
+  own.scale = settings.scale;
+  own.softcap = static_cast<float>(settings.softcap);
+  own.window = settings.window.value_or(0);
+  own.length = cache.length();
+  own.value_dim = shared ? *shared : stores->second.shape(3);
+  own.sinks = settings.sinks;
+  const MaskShape shape{pass.length,
+                        cache.length(),
+                        cache.seen(),
+                        settings.window,
+                        settings.chunk,
+                        settings.causal,
+                        cache.max_size().value_or(0)};
+  if (settings.chunk) own.mask = pass_mask(pass.masks, shape);
+  return host_attention(pool, q, stores->first, shared ? stores->first : stores->second, own);
+}
+
 AttendSettings settings_of(const OperationSite& site) {
   AttendSettings settings;
   settings.scale = static_cast<float>(site.number("scale"));
@@ -142,7 +172,7 @@ Operation attend(const OperationSite& site) {
   const auto shared = site.maybe_integer("values");
   const auto most = site.maybe_integer("most");
   const size_t slot = site.cache_slot;
-  return [settings, shared, most, slot](StepInputs inputs, Pass& pass) {
+  return [settings, shared, most, slot, pool = site.pool](StepInputs inputs, Pass& pass) {
     if (most && pass.offset + pass.length > *most)
       throw Fault({ErrorTag::unsupported,
                    fmt::format("beyond {} tokens this model looks at chosen ones only, which pippin cannot", *most),
@@ -154,6 +184,9 @@ Operation attend(const OperationSite& site) {
     const mx::array& k = array_of(inputs, 1);
     const mx::array& v = array_of(inputs, 2);
     const auto kept = cache.append(k, shared ? mx::slice(v, {0, 0, 0, 0}, {v.shape(0), v.shape(1), v.shape(2), 0}) : v);
+    if (pool) {
+      if (auto own = own_attention(pool, q, shared, settings, pass, cache)) return one(*own);
+    }
     mx::array values = kept.second;
     if (shared) {
       const mx::array& keys = kept.first;
@@ -169,9 +202,12 @@ Operation attend(const OperationSite& site) {
 // Attention to what another layer has kept.
 Operation attend_again(const OperationSite& site) {
   const AttendSettings settings = settings_of(site);
-  const size_t slot = static_cast<size_t>(site.integer("slot"));
-  return [settings, slot](StepInputs inputs, Pass& pass) {
+  const auto slot = static_cast<size_t>(site.integer("slot"));
+  return [settings, slot, pool = site.pool](StepInputs inputs, Pass& pass) {
     const LayerCache& cache = pass.cache->layer(slot);
+    if (pool) {
+      if (auto own = own_attention(pool, array_of(inputs, 0), std::nullopt, settings, pass, cache)) return one(*own);
+    }
     const auto kept = cache.kept();
     return one(attention(array_of(inputs, 0), kept.first, kept.second, settings, pass, cache));
   };

@@ -27,20 +27,23 @@ Result<Decoder> Decoder::make(DecoderProgram program, const WeightSource& weight
   Decoder decoder(std::move(program));
   auto found = guarded("reading the decoder", [&] { decoder.find_slots(); });
   if (!found) return tl::unexpected<Error>(found.error());
+  decoder.find_last_position();
+  if (pool) decoder.find_groups();
   for (size_t k = 0; k < decoder.program_.nodes.size(); ++k) {
     const DecoderNode& node = decoder.program_.nodes[k];
     if (node.op == "ids" || node.op == "number") {
       decoder.operations_.emplace_back();
       continue;
     }
-    const OperationMaker maker = find_operation(node.op);
+    const OperationGroup group = decoder.groups_[static_cast<int>(k)];
+    const bool sum = node.op == "add" && group.members.size() == 2;
+    const OperationMaker maker = find_operation(sum ? "add_before_norm" : node.op);
     if (maker == nullptr) return fail(ErrorTag::unsupported, "the runtime knows the operation", node.op);
-    auto made = guarded(place_of(node), [&] { return maker({node, weights, pool, decoder.slots_[k]}); });
+    auto made = guarded(place_of(node), [&] { return maker({node, weights, pool, decoder.slots_[k], group}); });
     if (!made) return tl::unexpected<Error>(made.error());
     decoder.operations_.push_back(std::move(*made));
   }
   decoder.find_last_uses();
-  decoder.find_last_position();
   return decoder;
 }
 
@@ -61,6 +64,37 @@ void Decoder::find_slots() {
         throw Fault({ErrorTag::bad_spec, "attend_again reads an earlier layer", place_of(node), "", {}});
       node.attributes["slot"] = slot->second;
     }
+  }
+}
+
+// Layers that read the same array become one operation, and so do a sum and its norm.
+void Decoder::find_groups() {
+  const auto& nodes = program_.nodes;
+  std::map<int, std::vector<int>> readers;
+  std::map<int, int> norm_of;
+  for (size_t k = 0; k < nodes.size(); ++k) {
+    if (nodes[k].op == "linear" && static_cast<int>(k) != cut_node_)
+      readers[nodes[k].inputs[0]].push_back(static_cast<int>(k));
+    if (nodes[k].op == "rms_norm") norm_of.emplace(nodes[k].inputs[0], static_cast<int>(k));
+  }
+  for (const auto& [input, members] : readers) {
+    if (members.size() < 2) continue;
+    OperationGroup group;
+    group.leader = members[0];
+    for (const int member : members) group.members.push_back(&nodes[static_cast<size_t>(member)]);
+    for (size_t position = 0; position < members.size(); ++position) {
+      group.position = position;
+      groups_[members[position]] = group;
+    }
+  }
+  for (const auto& [input, norm] : norm_of) {
+    const DecoderNode& sum = nodes[static_cast<size_t>(input)];
+    if (sum.op != "add" || nodes[static_cast<size_t>(sum.inputs[0])].op == "number" ||
+        nodes[static_cast<size_t>(sum.inputs[1])].op == "number")
+      continue;
+    const OperationGroup group{input, {&sum, &nodes[static_cast<size_t>(norm)]}, 0};
+    groups_[input] = group;
+    groups_[norm] = OperationGroup{input, {}, 1};
   }
 }
 
@@ -95,7 +129,7 @@ void Decoder::find_last_position() {
 }
 
 mx::array Decoder::forward(const mx::array& ids, KvCache& cache, bool last_only, const StepObserver* observer) const {
-  Pass pass{&cache, cache.offset(), ids.shape(0), ids.shape(1), {}};
+  Pass pass{&cache, cache.offset(), ids.shape(0), ids.shape(1), {}, {}};
   std::vector<StepValue> values(program_.nodes.size());
   values[0].array = ids;
   std::vector<const StepValue*> inputs;

@@ -31,6 +31,7 @@ class Decoder {
   explicit Decoder(DecoderProgram program) : program_(std::move(program)) {}
   void find_slots();
   void find_last_uses();
+  void find_groups();
   void find_last_position();
 
   DecoderProgram program_;
@@ -38,6 +39,7 @@ class Decoder {
   std::vector<size_t> slots_;  // of each node: the cache that an attend of it would have
   std::vector<std::optional<int>> windows_;
   std::vector<std::vector<int>> released_;  // nodes whose values nobody reads after this one
+  std::map<int, OperationGroup> groups_;    // by node; for pippin's own kernels
   int cut_node_ = -1;                       // from this node on, the last position alone is needed for the logits
 };
 

@@ -3,6 +3,7 @@
 #include <mlx/ops.h>
 
 #include "runtime/fault.h"
+#include "runtime/host_layers.h"
 #include "runtime/mlx_dtype.h"
 #include "runtime/operation.h"
 
@@ -44,6 +45,17 @@ using Unary = mx::array (*)(const mx::array&);
 template <Unary f>
 Operation unary(const OperationSite&) {
   return [](StepInputs inputs, Pass&) { return one(f(array_of(inputs, 0))); };
+}
+
+// The same by pippin's kernel where there is one.
+template <Unary f, Activation activation>
+Operation activate_by(const OperationSite& site) {
+  return [pool = site.pool](StepInputs inputs, Pass&) {
+    if (pool) {
+      if (auto y = host_activation(pool, activation, array_of(inputs, 0))) return one(*y);
+    }
+    return one(f(array_of(inputs, 0)));
+  };
 }
 
 mx::array silu(const mx::array& x) {
@@ -121,8 +133,13 @@ Operation softmax(const OperationSite& site) {
 }
 
 // silu(gate) x
-Operation swiglu(const OperationSite&) {
-  return [](StepInputs inputs, Pass&) { return one(mx::multiply(silu(array_of(inputs, 0)), array_of(inputs, 1))); };
+Operation swiglu(const OperationSite& site) {
+  return [pool = site.pool](StepInputs inputs, Pass&) {
+    if (pool) {
+      if (auto y = host_gated(pool, Activation::silu, array_of(inputs, 0), array_of(inputs, 1))) return one(*y);
+    }
+    return one(mx::multiply(silu(array_of(inputs, 0)), array_of(inputs, 1)));
+  };
 }
 
 // cap tanh(x / cap)
@@ -157,12 +174,12 @@ const OperationTable& element_operations() {
       {"power", binary<mx::power>},
       {"maximum", binary<mx::maximum>},
       {"minimum", binary<mx::minimum>},
-      {"silu", unary<silu>},
-      {"gelu", unary<gelu>},
-      {"gelu_tanh", unary<gelu_tanh>},
-      {"gelu_sigmoid", unary<gelu_sigmoid>},
+      {"silu", activate_by<silu, Activation::silu>},
+      {"gelu", activate_by<gelu, Activation::gelu>},
+      {"gelu_tanh", activate_by<gelu_tanh, Activation::gelu_tanh>},
+      {"gelu_sigmoid", activate_by<gelu_sigmoid, Activation::gelu_sigmoid>},
       {"relu", unary<relu>},
-      {"relu2", unary<relu2>},
+      {"relu2", activate_by<relu2, Activation::relu_squared>},
       {"softplus", unary<softplus>},
       {"tanh", unary<tanh_of>},
       {"sigmoid", unary<sigmoid_of>},

@@ -4,6 +4,7 @@
 #include <mlx/ops.h>
 
 #include "runtime/fault.h"
+#include "runtime/host_layers.h"
 #include "runtime/module_weight.h"
 #include "runtime/operation.h"
 
@@ -109,9 +110,12 @@ Operation spread(const OperationSite&) {
 
 // [batch, length, 1 or count, 1, in] -> [batch, length, count, 1, out]
 Operation switch_linear(const OperationSite& site) {
-  return [weight = ModuleWeight::load(site.weights, site.text("at"))](StepInputs inputs, Pass&) {
+  return [weight = ModuleWeight::load(site.weights, site.text("at")), pool = site.pool](StepInputs inputs, Pass&) {
     const mx::array& x = array_of(inputs, 0);
     const mx::array& chosen = array_of(inputs, 1);
+    if (pool) {
+      if (auto own = host_switch_linear(pool, x, chosen, weight)) return one(*own);
+    }
     mx::array y = weight.scales ? mx::gather_qmm(x, weight.weight, *weight.scales, weight.biases, std::nullopt, chosen,
                                                  true, weight.packing.group_size, weight.packing.bits, weight.mode())
                                 : mx::gather_mm(x, mx::swapaxes(weight.weight, -1, -2), std::nullopt, chosen);

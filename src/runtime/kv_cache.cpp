@@ -85,6 +85,11 @@ std::pair<mx::array, mx::array> LayerCache::kept() const {
   return {used(keys_), used(values_)};
 }
 
+std::optional<std::pair<mx::array, mx::array>> LayerCache::stores() const {
+  if (keys_.parts.size() != 1 || values_.parts.size() != 1) return std::nullopt;
+  return std::pair{keys_.parts[0], values_.parts[0]};
+}
+
 // Before tokens come: what none of them will see goes; for windows in steps, so that moving stays rare.
 void LayerCache::forget_old() {
   if (options_.max_size) {

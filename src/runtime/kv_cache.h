@@ -30,6 +30,9 @@ class LayerCache {
   // What is kept, without appending. Not before the first append.
   [[nodiscard]] std::pair<mlx::core::array, mlx::core::array> kept() const;
 
+  // The arrays with room behind what is kept, [batch, heads, room, dim]; nothing where they are quantized.
+  [[nodiscard]] std::optional<std::pair<mlx::core::array, mlx::core::array>> stores() const;
+
   // Forgets the last n tokens. Not where older ones were forgotten that would be seen again.
   [[nodiscard]] bool can_trim(int n) const;
   void trim(int n);

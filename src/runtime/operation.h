@@ -31,12 +31,20 @@ struct Pass {
   KvCache* cache = nullptr;
   int offset = 0;  // position of the first token
   int batch = 1;
-  int length = 1;                                 // tokens of each sequence
-  std::map<std::string, mlx::core::array> masks;  // made once a pass, by kind
+  int length = 1;                                       // tokens of each sequence
+  std::map<std::string, mlx::core::array> masks;        // made once a pass, by kind
+  std::map<int, std::vector<mlx::core::array>> shared;  // by node: results of operations that it has done for others
 };
 
 using StepInputs = std::span<const StepValue* const>;  // null: left out
 using Operation = std::function<StepValue(StepInputs, Pass&)>;
+
+// Operations that are done as one: the first does the work, the others take their results from Pass::shared.
+struct OperationGroup {
+  int leader = -1;  // its node
+  std::vector<const DecoderNode*> members;
+  size_t position = 0;  // of this node among them
+};
 
 // What an operation is made from.
 struct OperationSite {
@@ -44,6 +52,7 @@ struct OperationSite {
   const WeightSource& weights;
   std::shared_ptr<ThreadPool> pool;  // null: MLX's own kernels
   size_t cache_slot;                 // of the next attention that keeps something
+  OperationGroup group{};            // without members: the operation stands alone
 
   [[nodiscard]] bool given(const char* key) const;     // there and not none
   [[nodiscard]] double number(const char* key) const;  // these throw Fault or a JSON exception

@@ -99,6 +99,12 @@ void limit_proportional(RopeTable& table, const Json& scaling) {
 
 }  // namespace
 
+std::vector<float> RopeTable::frequencies(double own_base) const {
+  std::vector<float> result = wavelengths.empty() ? plain(own_base, dims, dims / 2) : wavelengths;
+  for (float& wave : result) wave = static_cast<float>(scale) / wave;
+  return result;
+}
+
 double RopeTable::base_for(double seen) const {
   if (!dynamic_factor) return base;
   const double length = std::max(seen, dynamic_from);

@@ -21,6 +21,8 @@ struct RopeTable {
   std::optional<double> dynamic_factor;
   double dynamic_from = 0;
 
+  // Radians a position by which each pair turns, for that base.
+  [[nodiscard]] std::vector<float> frequencies(double base) const;
   // The base for `seen` positions in all.
   [[nodiscard]] double base_for(double seen) const;
 };

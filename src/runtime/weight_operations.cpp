@@ -1,7 +1,9 @@
 #include <mlx/fast.h>
 #include <mlx/ops.h>
+#include <mlx/transforms.h>
 
 #include "runtime/fault.h"
+#include "runtime/host_layers.h"
 #include "runtime/module_weight.h"
 #include "runtime/operation.h"
 
@@ -14,35 +16,92 @@ mx::array parameter_of(const OperationSite& site, const std::string& name) {
   return value_or_throw(site.weights.load(name));
 }
 
+StepValue one(mx::array array) {
+  return {std::move(array), {}, {}};
+}
+
 Operation embedding(const OperationSite& site) {
-  return [weight = ModuleWeight::load(site.weights, site.text("at"))](StepInputs inputs, Pass&) {
-    return StepValue{weight.rows(array_of(inputs, 0)), {}, {}};
+  return [weight = ModuleWeight::load(site.weights, site.text("at")), own = site.pool != nullptr](StepInputs inputs,
+                                                                                                  Pass&) {
+    if (own) {
+      if (auto rows = host_embedding(array_of(inputs, 0), weight)) return one(*rows);
+    }
+    return one(weight.rows(array_of(inputs, 0)));
+  };
+}
+
+// A dense layer adds its bias before it rounds, a packed one after.
+mx::array plain_linear(const mx::array& x, const ModuleWeight& weight, bool with_bias) {
+  const bool biased = with_bias && weight.bias;
+  if (biased && !weight.scales) return mx::addmm(*weight.bias, x, mx::swapaxes(weight.weight, -1, -2));
+  mx::array y = weight.product(x);
+  return biased ? mx::add(y, *weight.bias) : y;
+}
+
+// Layers that read the same x, as one operation.
+Operation linear_group(const OperationSite& site) {
+  std::vector<ModuleWeight> weights;
+  for (const DecoderNode* member : site.group.members)
+    weights.push_back(ModuleWeight::load(site.weights, member->attributes.at("at").get<std::string>()));
+  return [pool = site.pool, weights, leader = site.group.leader](StepInputs inputs, Pass& pass) {
+    const mx::array& x = array_of(inputs, 0);
+    std::vector<const ModuleWeight*> pointers;
+    bool can = true;
+    for (const auto& weight : weights) {
+      pointers.push_back(&weight);
+      can = can && host_can_multiply(weight);
+    }
+    std::vector<mx::array> results;
+    if (can) results = host_linear(pool, x, pointers);
+    if (results.empty()) {
+      for (const auto& weight : weights) results.push_back(plain_linear(x, weight, true));
+    }
+    mx::array first = results[0];
+    if (results.size() > 1) pass.shared.insert_or_assign(leader, std::move(results));
+    return one(first);
+  };
+}
+
+// One of the results of the group's leader; the last member clears them away.
+Operation linear_member(const OperationSite& site) {
+  const bool last = site.group.position + 1 == site.group.members.size();
+  return [leader = site.group.leader, position = site.group.position, last](StepInputs, Pass& pass) {
+    mx::array result = pass.shared.at(leader).at(position);
+    if (last) pass.shared.erase(leader);
+    return one(result);
+  };
+}
+
+Operation own_linear(const OperationSite& site, const ModuleWeight& weight) {
+  return [pool = site.pool, weight](StepInputs inputs, Pass&) {
+    const ModuleWeight* pointer = &weight;
+    const auto results = host_linear(pool, array_of(inputs, 0), {&pointer, 1});
+    return one(results.empty() ? plain_linear(array_of(inputs, 0), weight, true) : results[0]);
   };
 }
 
 Operation as_linear(const OperationSite& site) {
-  return [weight = ModuleWeight::load(site.weights, site.text("at"))](StepInputs inputs, Pass&) {
-    return StepValue{weight.product(array_of(inputs, 0)), {}, {}};
-  };
+  const ModuleWeight weight = ModuleWeight::load(site.weights, site.text("at"));
+  if (site.pool && host_can_multiply(weight)) return own_linear(site, weight);
+  return [weight](StepInputs inputs, Pass&) { return one(weight.product(array_of(inputs, 0))); };
 }
 
 Operation linear(const OperationSite& site) {
-  return [weight = ModuleWeight::load(site.weights, site.text("at"))](StepInputs inputs, Pass&) {
-    const mx::array& x = array_of(inputs, 0);
-    // A dense layer adds its bias before it rounds, a packed one after.
-    if (weight.bias && !weight.scales)
-      return StepValue{mx::addmm(*weight.bias, x, mx::swapaxes(weight.weight, -1, -2)), {}, {}};
-    mx::array y = weight.product(x);
-    if (weight.bias) y = mx::add(y, *weight.bias);
-    return StepValue{y, {}, {}};
-  };
+  if (!site.group.members.empty()) return site.group.position == 0 ? linear_group(site) : linear_member(site);
+  const ModuleWeight weight = ModuleWeight::load(site.weights, site.text("at"));
+  if (site.pool && host_can_multiply(weight)) return own_linear(site, weight);
+  return [weight](StepInputs inputs, Pass&) { return one(plain_linear(array_of(inputs, 0), weight, true)); };
 }
 
 // x [batch, heads, length, in] times one matrix a head.
 Operation multi_linear(const OperationSite& site) {
   const bool transpose = site.flag("transpose");
-  return [weight = ModuleWeight::load(site.weights, site.text("at")), transpose](StepInputs inputs, Pass&) {
-    return StepValue{weight.product(array_of(inputs, 0), transpose), {}, {}};
+  return [weight = ModuleWeight::load(site.weights, site.text("at")), transpose, pool = site.pool](StepInputs inputs,
+                                                                                                   Pass&) {
+    if (pool) {
+      if (auto y = host_multi_linear(pool, array_of(inputs, 0), weight, transpose)) return one(*y);
+    }
+    return one(weight.product(array_of(inputs, 0), transpose));
   };
 }
 
@@ -61,17 +120,47 @@ Operation position_embedding(const OperationSite& site) {
   };
 }
 
+// The weight with the offset added, evaluated once.
+std::optional<mx::array> norm_weight(const OperationSite& site) {
+  if (!site.given("at")) return std::nullopt;
+  mx::array weight = parameter_of(site, site.text("at") + ".weight");
+  if (const double offset = site.number("offset"); offset != 0) {
+    weight = mx::add(weight, mx::array(static_cast<float>(offset), weight.dtype()));
+    mx::eval(weight);
+  }
+  return weight;
+}
+
 Operation rms_norm(const OperationSite& site) {
   const auto eps = static_cast<float>(site.number("eps"));
-  std::optional<mx::array> weight;
-  if (site.given("at")) {
-    weight = parameter_of(site, site.text("at") + ".weight");
-    if (const double offset = site.number("offset"); offset != 0)
-      weight = mx::add(*weight, mx::array(static_cast<float>(offset), weight->dtype()));
-  }
-  return [weight, eps](StepInputs inputs, Pass&) {
-    return StepValue{mx::fast::rms_norm(array_of(inputs, 0), weight, eps), {}, {}};
-  };
+  return
+      [weight = norm_weight(site), eps, pool = site.pool, leader = site.group.leader](StepInputs inputs, Pass& pass) {
+        if (const auto done = pass.shared.find(leader); leader >= 0 && done != pass.shared.end()) {
+          mx::array result = done->second[0];
+          pass.shared.erase(done);
+          return one(result);
+        }
+        if (pool) {
+          if (auto y = host_rms_norm(pool, array_of(inputs, 0), weight, eps)) return one(*y);
+        }
+        return one(mx::fast::rms_norm(array_of(inputs, 0), weight, eps));
+      };
+}
+
+// A sum and its norm, which is the group's other member.
+Operation add_before_norm(const OperationSite& site) {
+  const DecoderNode& norm = *site.group.members.at(1);
+  const OperationSite there{norm, site.weights, site.pool, site.cache_slot};
+  const auto eps = static_cast<float>(there.number("eps"));
+  return
+      [weight = norm_weight(there), eps, pool = site.pool, leader = site.group.leader](StepInputs inputs, Pass& pass) {
+        const mx::array& x = array_of(inputs, 0);
+        const mx::array& y = array_of(inputs, 1);
+        auto both = host_add_rms_norm(pool, x, y, weight, eps);
+        if (!both) return one(mx::add(x, y));
+        pass.shared.insert_or_assign(leader, std::vector<mx::array>{both->second});
+        return one(both->first);
+      };
 }
 
 Operation layer_norm(const OperationSite& site) {
@@ -83,7 +172,10 @@ Operation layer_norm(const OperationSite& site) {
     if (site.weights.has(at + ".weight")) weight = parameter_of(site, at + ".weight");
     if (site.weights.has(at + ".bias")) bias = parameter_of(site, at + ".bias");
   }
-  return [weight, bias, eps](StepInputs inputs, Pass&) {
+  return [weight, bias, eps, pool = site.pool](StepInputs inputs, Pass&) {
+    if (pool) {
+      if (auto y = host_layer_norm(pool, array_of(inputs, 0), weight, bias, eps)) return one(*y);
+    }
     return StepValue{mx::fast::layer_norm(array_of(inputs, 0), weight, bias, eps), {}, {}};
   };
 }
@@ -103,9 +195,16 @@ Operation l2_norm(const OperationSite& site) {
 
 const OperationTable& weight_operations() {
   static const OperationTable table{
-      {"embedding", embedding},       {"as_linear", as_linear},   {"linear", linear},
-      {"multi_linear", multi_linear}, {"parameter", parameter},   {"position_embedding", position_embedding},
-      {"rms_norm", rms_norm},         {"layer_norm", layer_norm}, {"l2_norm", l2_norm},
+      {"add_before_norm", add_before_norm},
+      {"embedding", embedding},
+      {"as_linear", as_linear},
+      {"linear", linear},
+      {"multi_linear", multi_linear},
+      {"parameter", parameter},
+      {"position_embedding", position_embedding},
+      {"rms_norm", rms_norm},
+      {"layer_norm", layer_norm},
+      {"l2_norm", l2_norm},
   };
   return table;
 }
