@@ -1,5 +1,7 @@
 #include "runtime/host_layers.h"
 
+#include <algorithm>
+
 #include <mlx/ops.h>
 
 #include "linear/linear.h"
@@ -75,28 +77,47 @@ bool host_can_multiply(const ModuleWeight& weight) {
   return dense && (!weight.bias || floating_dtype_of(weight.bias->dtype())) && view_of(weight).has_value();
 }
 
-std::vector<mx::array> host_linear(const HostPool& pool, const mx::array& x,
-                                   std::span<const ModuleWeight* const> weights) {
+struct HostLinear::Layers {
+  HostPool pool;
+  std::vector<ModuleWeight> weights;
   std::vector<LinearOutput> outputs;
-  std::vector<mx::Shape> shapes;
-  std::vector<ModuleWeight> kept;
-  for (const ModuleWeight* weight : weights) {
-    if (!keeps_dtype(x, *weight) || x.shape(-1) != weight->columns()) return {};
-    const WeightView view = *view_of(*weight);
-    outputs.push_back(output_of(*weight, view));
-    mx::Shape shape = x.shape();
-    shape.back() = static_cast<int>(view.rows);
-    shapes.push_back(std::move(shape));
-    kept.push_back(*weight);
+  std::vector<mx::Dtype> takes;  // the dtypes of x that keep theirs
+};
+
+std::optional<HostLinear> HostLinear::of(const HostPool& pool, std::vector<ModuleWeight> weights) {
+  auto layers = std::make_shared<Layers>();
+  for (const ModuleWeight& weight : weights) {
+    if (!host_can_multiply(weight) || weight.weight.ndim() != 2) return std::nullopt;
+    if (weight.columns() != weights[0].columns()) return std::nullopt;
+    layers->outputs.push_back(output_of(weight, *view_of(weight)));
   }
-  const std::vector<mx::Dtype> dtypes(weights.size(), x.dtype());
-  return host_operation(
-      "PippinLinear", {x}, std::move(shapes), dtypes,
-      [pool, outputs, kept = std::move(kept)](std::span<const HostBuffer> in, std::span<const HostBuffer> out) {
-        std::vector<LinearOutput> filled = outputs;
-        for (size_t k = 0; k < filled.size(); ++k) filled[k].data = out[k].data;
-        linear(*pool, rows_of(in[0]), filled);
-      });
+  for (const mx::Dtype dtype : {mx::float32, mx::bfloat16, mx::float16}) {
+    const mx::array x = mx::zeros({1}, dtype);
+    const bool all = std::all_of(weights.begin(), weights.end(), [&x](const auto& w) { return keeps_dtype(x, w); });
+    if (all) layers->takes.push_back(dtype);
+  }
+  layers->pool = pool;
+  layers->weights = std::move(weights);
+  HostLinear made;
+  made.layers_ = std::move(layers);
+  return made;
+}
+
+std::vector<mx::array> HostLinear::operator()(const mx::array& x) const {
+  const bool takes = std::find(layers_->takes.begin(), layers_->takes.end(), x.dtype()) != layers_->takes.end();
+  if (!takes || x.shape(-1) != layers_->outputs[0].weight.columns) return {};
+  std::vector<mx::Shape> shapes;
+  for (const auto& output : layers_->outputs) {
+    shapes.push_back(x.shape());
+    shapes.back().back() = static_cast<int>(output.weight.rows);
+  }
+  const std::vector<mx::Dtype> dtypes(shapes.size(), x.dtype());
+  return host_operation("PippinLinear", {x}, std::move(shapes), dtypes,
+                        [layers = layers_](std::span<const HostBuffer> in, std::span<const HostBuffer> out) {
+                          std::vector<LinearOutput> filled = layers->outputs;
+                          for (size_t k = 0; k < filled.size(); ++k) filled[k].data = out[k].data;
+                          linear(*layers->pool, rows_of(in[0]), filled);
+                        });
 }
 
 MaybeArray host_embedding(const mx::array& ids, const ModuleWeight& weight) {

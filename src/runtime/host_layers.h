@@ -26,9 +26,19 @@ using MaybeArray = std::optional<mlx::core::array>;
 // Whether the kernels can read this weight.
 bool host_can_multiply(const ModuleWeight& weight);
 
-// x W^T + bias for each weight, in one operation. All weights pass host_can_multiply and read x's last axis.
-std::vector<mlx::core::array> host_linear(const HostPool& pool, const mlx::core::array& x,
-                                          std::span<const ModuleWeight* const> weights);
+// Layers that read the same x, made ready once.
+class HostLinear {
+ public:
+  // Nothing where the kernels cannot read one of the weights, or their inputs differ in width.
+  static std::optional<HostLinear> of(const HostPool& pool, std::vector<ModuleWeight> weights);
+
+  // x W^T + bias for each weight, in one operation; none where x has another width or dtype than the kernels take.
+  [[nodiscard]] std::vector<mlx::core::array> operator()(const mlx::core::array& x) const;
+
+ private:
+  struct Layers;
+  std::shared_ptr<const Layers> layers_;
+};
 // Rows of the table.
 MaybeArray host_embedding(const mlx::core::array& ids, const ModuleWeight& weight);
 // x [batch, length, 1 or count, 1, in], chosen [batch, length, count]; see switch_linear in src/linear/linear.h.

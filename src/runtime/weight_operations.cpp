@@ -43,23 +43,18 @@ Operation linear_group(const OperationSite& site) {
   std::vector<ModuleWeight> weights;
   for (const DecoderNode* member : site.group.members)
     weights.push_back(ModuleWeight::load(site.weights, member->attributes.at("at").get<std::string>()));
-  return [pool = site.pool, weights, leader = site.group.leader](StepInputs inputs, Pass& pass) {
-    const mx::array& x = array_of(inputs, 0);
-    std::vector<const ModuleWeight*> pointers;
-    bool can = true;
-    for (const auto& weight : weights) {
-      pointers.push_back(&weight);
-      can = can && host_can_multiply(weight);
-    }
-    std::vector<mx::array> results;
-    if (can) results = host_linear(pool, x, pointers);
-    if (results.empty()) {
-      for (const auto& weight : weights) results.push_back(plain_linear(x, weight, true));
-    }
-    mx::array first = results[0];
-    if (results.size() > 1) pass.shared.insert_or_assign(leader, std::move(results));
-    return one(first);
-  };
+  return
+      [own = HostLinear::of(site.pool, weights), weights, leader = site.group.leader](StepInputs inputs, Pass& pass) {
+        const mx::array& x = array_of(inputs, 0);
+        std::vector<mx::array> results;
+        if (own) results = (*own)(x);
+        if (results.empty()) {
+          for (const auto& weight : weights) results.push_back(plain_linear(x, weight, true));
+        }
+        mx::array first = results[0];
+        pass.shared.insert_or_assign(leader, std::move(results));
+        return one(first);
+      };
 }
 
 // One of the results of the group's leader; the last member clears them away.
@@ -72,25 +67,24 @@ Operation linear_member(const OperationSite& site) {
   };
 }
 
-Operation own_linear(const OperationSite& site, const ModuleWeight& weight) {
-  return [pool = site.pool, weight](StepInputs inputs, Pass&) {
-    const ModuleWeight* pointer = &weight;
-    const auto results = host_linear(pool, array_of(inputs, 0), {&pointer, 1});
-    return one(results.empty() ? plain_linear(array_of(inputs, 0), weight, true) : results[0]);
+Operation lone_linear(const OperationSite& site, ModuleWeight weight) {
+  const auto own = site.pool ? HostLinear::of(site.pool, {weight}) : std::nullopt;
+  return [own, weight = std::move(weight)](StepInputs inputs, Pass&) {
+    const mx::array& x = array_of(inputs, 0);
+    if (own) {
+      if (auto results = (*own)(x); !results.empty()) return one(results[0]);
+    }
+    return one(plain_linear(x, weight, true));
   };
 }
 
 Operation as_linear(const OperationSite& site) {
-  const ModuleWeight weight = ModuleWeight::load(site.weights, site.text("at"));
-  if (site.pool && host_can_multiply(weight)) return own_linear(site, weight);
-  return [weight](StepInputs inputs, Pass&) { return one(weight.product(array_of(inputs, 0))); };
+  return lone_linear(site, ModuleWeight::load(site.weights, site.text("at")));
 }
 
 Operation linear(const OperationSite& site) {
   if (!site.group.members.empty()) return site.group.position == 0 ? linear_group(site) : linear_member(site);
-  const ModuleWeight weight = ModuleWeight::load(site.weights, site.text("at"));
-  if (site.pool && host_can_multiply(weight)) return own_linear(site, weight);
-  return [weight](StepInputs inputs, Pass&) { return one(plain_linear(array_of(inputs, 0), weight, true)); };
+  return lone_linear(site, ModuleWeight::load(site.weights, site.text("at")));
 }
 
 // x [batch, heads, length, in] times one matrix a head.

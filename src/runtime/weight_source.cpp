@@ -11,8 +11,8 @@
 #include "execute/evaluator.h"
 #include "plan/loaded_model.h"
 #include "runtime/fault.h"
-#include "runtime/mapped_file.h"
 #include "runtime/mlx_dtype.h"
+#include "runtime/resident_file.h"
 #include "source/checkpoint.h"
 
 namespace pippin {
@@ -29,11 +29,11 @@ class LoadedWeights : public WeightSource {
     }
   }
 
-  Status take_files(bool map) {
+  Status take_files(bool resident) {
     for (const auto& file : checkpoint_.files()) {
-      if (map) {
-        PIPPIN_TRY(auto mapped, MappedFile::open(std::filesystem::path(file->name()), file->size()));
-        mapped_.push_back(std::move(mapped));
+      if (resident) {
+        PIPPIN_TRY(auto resident, ResidentFile::read(*file));
+        resident_.push_back(std::move(resident));
       } else {
         const std::string path = file->name();
         PIPPIN_TRY(auto read, guarded("opening " + path, [&] { return mx::load_safetensors(path).first; }));
@@ -56,7 +56,7 @@ class LoadedWeights : public WeightSource {
     const auto* leaf = std::get_if<FromSource>(&recipe.op);
     if (leaf == nullptr) return computed(recipe, name);
     const TensorInfo& info = checkpoint_.tensors()[leaf->tensor];
-    return mapped_.empty() ? read_[info.file].at(info.name) : mapped(recipe, info);
+    return resident_.empty() ? read_[info.file].at(info.name) : resident(recipe, info);
   }
 
   [[nodiscard]] QuantFormat packing(const std::string& module) const override {
@@ -76,11 +76,11 @@ class LoadedWeights : public WeightSource {
   }
 
  private:
-  [[nodiscard]] Result<mx::array> mapped(const Recipe& recipe, const TensorInfo& info) const {
+  [[nodiscard]] Result<mx::array> resident(const Recipe& recipe, const TensorInfo& info) const {
     PIPPIN_TRY(const mx::Dtype dtype, mlx_dtype_of(recipe.dtype, info.name));
     PIPPIN_TRY(const mx::Shape shape, mlx_shape_of(recipe.shape, info.name));
-    return guarded("mapping " + info.name, [&] {
-      const auto& file = mapped_[info.file];
+    return guarded("taking " + info.name, [&] {
+      const auto& file = resident_[info.file];
       return mx::array(file->at(info.offset), shape, dtype, [file](void*) {});
     });
   }
@@ -101,18 +101,18 @@ class LoadedWeights : public WeightSource {
   Checkpoint checkpoint_;
   LoadedModel model_;
   std::map<std::string, QuantFormat, std::less<>> packed_;
-  std::vector<std::shared_ptr<MappedFile>> mapped_;
+  std::vector<std::shared_ptr<ResidentFile>> resident_;
   std::vector<std::unordered_map<std::string, mx::array>> read_;
 };
 
 }  // namespace
 
 Result<OpenedModel> open_weights(const std::filesystem::path& folder, const SpecLibrary& library, const SpecPtr& spec,
-                                 bool map) {
+                                 bool resident) {
   PIPPIN_TRY(Checkpoint checkpoint, Checkpoint::open(folder, FileSelection::mlx_lm));
   PIPPIN_TRY(LoadedModel model, load_model(checkpoint, library, spec, PlanRequest{}));
   auto weights = std::make_unique<LoadedWeights>(std::move(checkpoint), std::move(model));
-  PIPPIN_CHECK(weights->take_files(map));
+  PIPPIN_CHECK(weights->take_files(resident));
   auto scope = weights->take_scope();
   return OpenedModel{std::move(weights), std::move(scope)};
 }

@@ -39,10 +39,10 @@ struct OpenedModel {
 };
 
 // A folder in MLX format, or a published checkpoint, as mlx_lm.load opens it. Tensors that the model has as they lie in
-// the files are not read: with `map` (for the CPU) they are the files' bytes, mapped into memory; otherwise MLX reads
-// them when they are first used. All others are computed by the conversion's recipes when they are loaded.
-// The library must outlive the model.
+// the files are not read: with `resident` (for the CPU) they are the files' bytes, read into memory as they are;
+// otherwise MLX reads them when they are first used. All others are computed by the conversion's recipes when they are
+// loaded. The library must outlive the model.
 Result<OpenedModel> open_weights(const std::filesystem::path& folder, const SpecLibrary& library, const SpecPtr& spec,
-                                 bool map);
+                                 bool resident);
 
 }  // namespace pippin
