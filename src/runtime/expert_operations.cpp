@@ -124,6 +124,54 @@ Operation switch_linear(const OperationSite& site) {
   };
 }
 
+// The places in a route that each expert has.
+std::vector<std::vector<int32_t>> places_of(const mx::array& route, int experts) {
+  mx::array chosen = mx::contiguous(mx::astype(mx::flatten(route), mx::int32));
+  chosen.eval();
+  std::vector<std::vector<int32_t>> places(static_cast<size_t>(experts));
+  for (size_t k = 0; k < chosen.size(); ++k) {
+    const auto expert = static_cast<size_t>(chosen.data<int32_t>()[k]);
+    if (expert < places.size()) places[expert].push_back(static_cast<int32_t>(k));
+  }
+  return places;
+}
+
+// As switch_linear, for experts that are modules of their own: at.0.name, at.1.name ... The route is computed first, so
+// that only the experts that it has work, each on its own tokens.
+Operation expert_linear(const OperationSite& site) {
+  const int count = site.integer("count");
+  std::vector<ModuleWeight> experts;
+  for (int e = 0; e < count; ++e)
+    experts.push_back(
+        ModuleWeight::load(site.weights, site.text("at") + "." + std::to_string(e) + "." + site.text("name")));
+  return [experts](StepInputs inputs, Pass&) {
+    const mx::array& route = array_of(inputs, 1);
+    const mx::array& x = array_of(inputs, 0);
+    const mx::array rows = mx::flatten(x, 0, -2);
+    const auto share = static_cast<int32_t>(route.size() / static_cast<size_t>(rows.shape(0)));
+    const auto places = places_of(route, static_cast<int>(experts.size()));
+    std::vector<mx::array> results;
+    std::vector<int32_t> order(route.size());
+    int32_t done = 0;
+    for (size_t e = 0; e < experts.size(); ++e) {
+      if (places[e].empty()) continue;
+      std::vector<int32_t> own;
+      for (const int32_t place : places[e]) {
+        own.push_back(place / share);
+        order[static_cast<size_t>(place)] = done++;
+      }
+      const mx::array taken = mx::take(rows, mx::array(own.begin(), {static_cast<int>(own.size())}, mx::int32), 0);
+      const mx::array y = experts[e].product(taken);
+      results.push_back(experts[e].bias ? mx::add(y, *experts[e].bias) : y);
+    }
+    const mx::array sorted = mx::concatenate(results, 0);
+    mx::Shape shape = route.shape();
+    shape.insert(shape.end(), {1, sorted.shape(-1)});
+    return one(
+        mx::reshape(mx::take(sorted, mx::array(order.begin(), {static_cast<int>(order.size())}, mx::int32), 0), shape));
+  };
+}
+
 // The experts' results, weighted and summed: [batch, length, count, 1, dim] -> [batch, length, dim].
 Operation combine(const OperationSite&) {
   return [](StepInputs inputs, Pass&) {
@@ -173,6 +221,7 @@ const OperationTable& expert_operations() {
       {"reweight", reweight},
       {"spread", spread},
       {"switch_linear", switch_linear},
+      {"expert_linear", expert_linear},
       {"combine", combine},
       {"mask_groups", mask_groups},
   };

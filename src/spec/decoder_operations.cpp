@@ -72,6 +72,7 @@ constexpr std::array signatures{
     "route_weights(*route)",
     "reweight(*route, *weights)",
     "switch_linear(*x, *route, @at)",
+    "expert_linear(*x, *route, @at, name, count)",
     "spread(*x)",
     "combine(*x, *route)",
     "mask_groups(*scores, groups, keep, best=2, fill=0.0)",
