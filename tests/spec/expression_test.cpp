@@ -40,20 +40,34 @@ INSTANTIATE_TEST_SUITE_P(
                     Row{"kinds[-1]", "\"sliding\""}, Row{"'abc'[1]", "\"b\""}, Row{"[1, 2, 3][1:]", "[2,3]"},
                     Row{"config.rope.theta", "10000.0"}, Row{"config.missing.theta", "null"},
                     Row{"[i * i for i in range(layers) if i % 2 == 1]", "[1,9]"}, Row{"ceil(7 / 2)", "4"},
-                    Row{"max(1, layers, 2)", "4"}, Row{"get(config, 'x', 5)", "5"}, Row{"len(list('M*-'))", "3"},
-                    Row{"'h.' + str(12) + str('.w')", "\"h.12.w\""}, Row{"any([0, 1])", "true"},
-                    Row{"all([0, 1])", "false"}, Row{"sum([1, 2])", "3"}, Row{"range(1, 7, 3)", "[1,4]"}));
+                    Row{"log(1)", "0.0"}, Row{"max(1, layers, 2)", "4"}, Row{"get(config, 'x', 5)", "5"},
+                    Row{"len(list('M*-'))", "3"}, Row{"'h.' + str(12) + str('.w')", "\"h.12.w\""},
+                    Row{"any([0, 1])", "true"}, Row{"all([0, 1])", "false"}, Row{"sum([1, 2])", "3"},
+                    Row{"range(1, 7, 3)", "[1,4]"}));
 
 INSTANTIATE_TEST_SUITE_P(Errors, Expressions,
                          testing::Values(Row{"1 +", "does not parse"}, Row{"(1", "does not parse"},
                                          Row{"'open", "does not parse"}, Row{"1 2", "does not parse"},
                                          Row{"unknown", "error"}, Row{"unknown(1)", "error"}, Row{"1 // 0", "error"},
-                                         Row{"9223372036854775807 + 1", "error"}, Row{"kinds[2]", "error"},
-                                         Row{"range(10 ** 9)", "error"}, Row{"'a' * 3", "error"}));
+                                         Row{"log(0)", "error"}, Row{"9223372036854775807 + 1", "error"},
+                                         Row{"kinds[2]", "error"}, Row{"range(10 ** 9)", "error"},
+                                         Row{"'a' * 3", "error"}));
 
 TEST(Expression, TooDeepNestingIsAnErrorAndNoCrash) {
   EXPECT_EQ(evaluated(std::string(100000, '(')), "does not parse");
   EXPECT_EQ(evaluated(std::string(100000, '-') + "1"), "does not parse");
+}
+
+TEST(Expression, WhatABuiltInFunctionDoesNotTakeMayBeTheEnvironments) {
+  struct Texts : Environment {
+    std::optional<Result<Value>> lookup(std::string_view) const override { return std::nullopt; }
+    std::optional<Result<Value>> call(std::string_view function, const std::vector<Value>&,
+                                      const Named&) const override {
+      return Value(std::string(function) + " of a text");
+    }
+  };
+  EXPECT_EQ(*Expression::parse("floor(1.5)", "here")->evaluate(Texts()), 1);
+  EXPECT_EQ(*Expression::parse("floor('x')", "here")->evaluate(Texts()), "floor of a text");
 }
 
 TEST(Expression, NamesItsFreeNames) {
