@@ -12,7 +12,7 @@
 #include "plan/loaded_model.h"
 #include "runtime/fault.h"
 #include "runtime/mlx_dtype.h"
-#include "runtime/resident_file.h"
+#include "runtime/resident_weights.h"
 #include "source/checkpoint.h"
 
 namespace pippin {
@@ -30,15 +30,14 @@ class LoadedWeights : public WeightSource {
   }
 
   Status take_files(bool resident) {
+    if (resident) {
+      PIPPIN_TRY(resident_, ResidentWeights::read(checkpoint_));
+      return {};
+    }
     for (const auto& file : checkpoint_.files()) {
-      if (resident) {
-        PIPPIN_TRY(auto resident, ResidentFile::read(*file));
-        resident_.push_back(std::move(resident));
-      } else {
-        const std::string path = file->name();
-        PIPPIN_TRY(auto read, guarded("opening " + path, [&] { return mx::load_safetensors(path).first; }));
-        read_.push_back(std::move(read));
-      }
+      const std::string path = file->name();
+      PIPPIN_TRY(auto read, guarded("opening " + path, [&] { return mx::load_safetensors(path).first; }));
+      read_.push_back(std::move(read));
     }
     return {};
   }
@@ -56,7 +55,7 @@ class LoadedWeights : public WeightSource {
     const auto* leaf = std::get_if<FromSource>(&recipe.op);
     if (leaf == nullptr) return computed(recipe, name);
     const TensorInfo& info = checkpoint_.tensors()[leaf->tensor];
-    return resident_.empty() ? read_[info.file].at(info.name) : resident(recipe, info);
+    return resident_ ? resident(recipe, leaf->tensor) : read_[info.file].at(info.name);
   }
 
   [[nodiscard]] QuantFormat packing(const std::string& module) const override {
@@ -76,13 +75,12 @@ class LoadedWeights : public WeightSource {
   }
 
  private:
-  [[nodiscard]] Result<mx::array> resident(const Recipe& recipe, const TensorInfo& info) const {
+  [[nodiscard]] Result<mx::array> resident(const Recipe& recipe, uint32_t tensor) const {
+    const TensorInfo& info = checkpoint_.tensors()[tensor];
     PIPPIN_TRY(const mx::Dtype dtype, mlx_dtype_of(recipe.dtype, info.name));
     PIPPIN_TRY(const mx::Shape shape, mlx_shape_of(recipe.shape, info.name));
-    return guarded("taking " + info.name, [&] {
-      const auto& file = resident_[info.file];
-      return mx::array(file->at(info.offset), shape, dtype, [file](void*) {});
-    });
+    return guarded("taking " + info.name,
+                   [&] { return mx::array(resident_->at(tensor), shape, dtype, [kept = resident_](void*) {}); });
   }
 
   [[nodiscard]] Result<mx::array> computed(const Recipe& recipe, const std::string& name) const {
@@ -101,7 +99,7 @@ class LoadedWeights : public WeightSource {
   Checkpoint checkpoint_;
   LoadedModel model_;
   std::map<std::string, QuantFormat, std::less<>> packed_;
-  std::vector<std::shared_ptr<ResidentFile>> resident_;
+  std::shared_ptr<ResidentWeights> resident_;
   std::vector<std::unordered_map<std::string, mx::array>> read_;
 };
 
