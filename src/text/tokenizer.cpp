@@ -10,6 +10,7 @@
 #include "text/space_cleanup.h"
 #include "text/text_file.h"
 #include "text/token_settings.h"
+#include "text/vocabulary_files.h"
 
 namespace pippin {
 
@@ -30,7 +31,7 @@ constexpr std::uintmax_t largest_tokenizer = std::uintmax_t{1} << 30;
 Error missing(const std::filesystem::path& folder) {
   const std::string place = printable(folder.string());
   std::error_code ignored;
-  for (const char* other : {"tokenizer.model", "tekken.json", "tiktoken.model", "vocab.json"})
+  for (const char* other : {"tokenizer.model", "tekken.json", "tiktoken.model", "vocab.txt", "vocab.json"})
     if (std::filesystem::exists(folder / other, ignored))
       return {ErrorTag::unsupported,
               "a tokenizer is in the form tokenizer.json",
@@ -45,14 +46,20 @@ Error missing(const std::filesystem::path& folder) {
           {}};
 }
 
+// tokenizer.json, or what stands for it.
+Result<std::string> read_tokenizer(const std::filesystem::path& folder, TokenSettings& settings) {
+  std::error_code ignored;
+  const auto has = [&](const char* name) { return std::filesystem::exists(folder / name, ignored); };
+  if (has("tokenizer.json")) return read_text_file(folder / "tokenizer.json", largest_tokenizer);
+  if (has("vocab.json") && has("merges.txt")) return tokenizer_from_vocabulary(folder, settings);
+  return tl::unexpected<Error>(missing(folder));
+}
+
 }  // namespace
 
 Result<Tokenizer> Tokenizer::open(const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder / "tokenizer.json";
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return tl::unexpected<Error>(missing(folder));
   PIPPIN_TRY(TokenSettings settings, read_token_settings(folder));
-  PIPPIN_TRY(const std::string json, read_text_file(path, largest_tokenizer));
+  PIPPIN_TRY(const std::string json, read_tokenizer(folder, settings));
   const std::string added = settings.added.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 
   const PippinTokenizer* engine = nullptr;
@@ -60,7 +67,7 @@ Result<Tokenizer> Tokenizer::open(const std::filesystem::path& folder) {
   const PippinTextStatus status =
       pippin_tokenizer_open(bytes_of(json), json.size(), bytes_of(added), added.size(), &engine, &message);
   if (status != pippin_text_fine) {
-    Error error = error_of(status, message, printable(path.string()));
+    Error error = error_of(status, message, printable(folder.string()));
     error.tag = ErrorTag::bad_file;
     return tl::unexpected<Error>(std::move(error));
   }

@@ -262,9 +262,27 @@ def numbered_and_named(folder):
     save(folder, tokenizer, eos_token="</s>", mask_token="<mask>", image_token="<tool_call>", added_tokens_decoder=decoder)
 
 
+def vocabulary_files(folder, tokenizer, **config):
+    folder.mkdir()
+    tokenizer.model.save(str(folder))
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+
+
+def gpt_2_files(folder):
+    vocabulary_files(folder, byte_level(None), tokenizer_class="GPT2Tokenizer", pad_token="<pad>")
+
+
+def qwen_2_files(folder):
+    from tokenizers import normalizers
+
+    tokens = {"tokenizer_class": "Qwen2Tokenizer", "eos_token": "</s>", "additional_special_tokens": ["<|im_start|>", "<|im_end|>"]}
+    vocabulary_files(folder, byte_level(QWEN_2, normalizers.NFC()), bos_token=None, **tokens)
+
+
 KINDS = [
     *[gpt_2, llama_3, qwen_2, deepseek, llama_2, gemma, metaspace, unigram, word_piece, word_level, word_ends],
     *[odd_added_tokens, settings_add_tokens, legacy_settings, numbered_and_named, truncated_and_padded],
+    *[gpt_2_files, qwen_2_files],
 ]
 
 

@@ -136,6 +136,17 @@ TEST(Tokenizer, SpacesCleanedUpBehindWords) {
   EXPECT_EQ(*opened(folder).decode(Ids{1, 2, 3, 4, 6, 5}), "it's finely.");
 }
 
+TEST(Tokenizer, VocabularyAndMerges) {
+  TokenizerFolder folder;
+  folder.with("vocab.json", R"({"a": 0, "b": 1, "ab": 2, "\u0120": 3})").with("merges.txt", "#version: 0.2\na b\n");
+  EXPECT_EQ(error_of_open(folder.path()).tag, ErrorTag::unsupported);
+  folder.with("tokenizer_config.json", R"({"tokenizer_class": "GPT2Tokenizer"})");
+  const Tokenizer tokenizer = opened(folder);
+  EXPECT_THAT(*tokenizer.encode("ab a<|endoftext|>"), ElementsAre(2, 3, 0, 4));
+  EXPECT_EQ(*tokenizer.decode(Ids{2, 3, 0}), "ab a");
+  EXPECT_THAT(tokenizer.eos_ids(), ElementsAre(4));
+}
+
 TEST(Tokenizer, FoldersWithoutOne) {
   TokenizerFolder folder;
   EXPECT_EQ(error_of_open(folder.path()).tag, ErrorTag::not_found);

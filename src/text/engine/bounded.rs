@@ -46,8 +46,12 @@ pub fn run<T: Send + 'static>(action: impl FnOnce() -> Result<T, Failure> + Send
             inner_watch.caller.unpark();
         }
     };
-    thread::Builder::new().stack_size(STACK).spawn(work).map_err(Failure::input)?;
-    match wait(&watch) {
+    let worker = thread::Builder::new().stack_size(STACK).spawn(work).map_err(Failure::input)?;
+    let state = wait(&watch);
+    if state == DONE {
+        let _ = worker.join(); // it is at its end; thread sanitizers see the hand-over only so
+    }
+    match state {
         DONE => result.lock().unwrap().take().unwrap_or_else(|| Err(limit("gave no result"))),
         TOO_LARGE => Err(limit(&format!("takes more than {} MiB of memory", MEMORY >> 20))),
         _ => Err(limit(&format!("takes longer than {} s", PATIENCE.as_secs()))),

@@ -2,6 +2,7 @@
 
 mod boundary;
 mod bounded;
+mod bpe_file;
 mod chat_template;
 mod decode_stream;
 mod jinja_builtins;

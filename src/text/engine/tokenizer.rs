@@ -1,6 +1,7 @@
 //! A tokenizer.json, with the tokens that tokenizer_config.json adds.
 
 use crate::boundary::Failure;
+use crate::bpe_file;
 use serde_json::Value as Json;
 use std::str::FromStr;
 use tokenizers::models::ModelWrapper;
@@ -41,7 +42,10 @@ impl Tokenizer {
     /// left out where the tokenizer has an added token of the same content; "makes_special" marks that one as special.
     pub fn open(json: &[u8], added: &[u8]) -> Result<Tokenizer, Failure> {
         let json = std::str::from_utf8(json).map_err(|error| Failure::file(format!("not UTF-8 from byte {} on", error.valid_up_to())))?;
-        let mut inner = tokenizers::Tokenizer::from_str(json).map_err(Failure::file)?;
+        let mut inner = match bpe_file::open(json) {
+            Some(found) => found,
+            None => tokenizers::Tokenizer::from_str(json).map_err(Failure::file)?,
+        };
         let added: Vec<Addition> = serde_json::from_slice::<Vec<Json>>(added).and_then(additions).map_err(Failure::file)?;
         inner.with_truncation(None).map_err(Failure::file)?;
         inner.with_padding(None);
