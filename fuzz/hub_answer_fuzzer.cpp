@@ -6,10 +6,13 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "hub/answer_headers.h"
+#include "hub/arrival_notes.h"
 #include "hub/listing.h"
 #include "hub/repo_name.h"
+#include "hub/upload_api.h"
 #include "hub/url.h"
 
 namespace {
@@ -28,6 +31,14 @@ void try_lists(std::string_view text) {
   }
   if (const auto commit = pippin::parse_commit(text)) check(pippin::is_commit_id(*commit));
   static_cast<void>(pippin::parse_user(text));
+  const pippin::LargeObject object{std::string(64, 'a'), 250};
+  if (const auto plan = pippin::parse_upload_plan(text, object, "https://huggingface.co")) {
+    for (const auto& link : plan->parts) check(pippin::origin_of(link)->starts_with("https://"));
+    check(plan->is_there || plan->part_size * plan->parts.size() >= object.size);
+  }
+  const std::vector<pippin::RepoFile> files{{"a", 100, "ida", {}}};
+  for (const auto& note : pippin::parse_arrival_notes(text, files))
+    check(note.states.empty() || note.states.rbegin()->first <= 100);
 }
 
 void try_headers(std::string_view text) {

@@ -345,10 +345,12 @@ Status SpoolSupply::fetch(const Task& task) {
       bytes = bytes.subspan(part.size());
       const std::lock_guard lock(mutex_);
       if (is_ending_) return tl::unexpected<Error>(interrupted());
-      file.pieces[piece].there = in_piece + part.size();
+      const uint64_t before = std::exchange(file.pieces[piece].there, in_piece + part.size());
       fetched_ += part.size();
       knows_ranges_ = true;
-      changed_.notify_all();
+      // Not for every few kilobytes: whoever waits looks ten times a second anyway.
+      const uint64_t there = file.pieces[piece].there;
+      if (there / block_size != before / block_size || there == size_of(file, piece)) changed_.notify_all();
     }
     return {};
   });

@@ -69,8 +69,7 @@ Result<Json> ask_json(HubSession& session, const HttpRequest& request, const Que
 }
 
 // A link of the Hub's, fit for use: http or https, and not from https to http.
-Result<std::string> checked_link(const HubSession& session, const std::string& link) {
-  const std::string& endpoint = session.settings().endpoint;
+Result<std::string> checked_link(const std::string& endpoint, const std::string& link) {
   return redirect_target(endpoint, at_endpoint(link, endpoint));
 }
 
@@ -80,9 +79,9 @@ std::string revision_url(const HubSession& session, const CommitTarget& target, 
       fmt::format("/{}/{}{}", what, encoded_segment(target.revision), target.as_pull_request ? "?create_pr=1" : ""));
 }
 
-Status fill_parts(const HubSession& session, const LargeObject& object, const Json& header, UploadPlan& plan) {
+Status fill_parts(const std::string& endpoint, const LargeObject& object, const Json& header, UploadPlan& plan) {
   const auto part_size = number_of(text_of(member(header, "chunk_size")));
-  if (!part_size || *part_size == 0) return unusable_answer("the plan of an upload: no size of its parts");
+  if (!part_size || *part_size == 0 || object.size == 0) return unusable_answer("the plan of an upload: no size of its parts");
   const uint64_t count = (object.size - 1) / *part_size + 1;
   if (count > most_parts) return unusable_answer("the plan of an upload: too many parts");
   plan.part_size = *part_size;
@@ -91,13 +90,13 @@ Status fill_parts(const HubSession& session, const LargeObject& object, const Js
   for (uint64_t number = 1; number <= count; ++number) {
     const std::string link = text_of(member(header, fmt::format("{:05}", number).c_str()));
     if (link.empty()) return unusable_answer(fmt::format("the plan of an upload: no link for part {}", number));
-    PIPPIN_TRY(std::string checked, checked_link(session, link));
+    PIPPIN_TRY(std::string checked, checked_link(endpoint, link));
     plan.parts.push_back(std::move(checked));
   }
   return {};
 }
 
-Result<UploadPlan> plan_of(const HubSession& session, const LargeObject& object, const Json& answer) {
+Result<UploadPlan> plan_of(const std::string& endpoint, const LargeObject& object, const Json& answer) {
   if (const Json& error = member(answer, "error"); error.is_object()) {
     return fail(ErrorTag::denied, "the Hub takes a file of this kind and size",
                 fmt::format("{} bytes: {}", object.size, printable(text_of(member(error, "message")))));
@@ -109,18 +108,23 @@ Result<UploadPlan> plan_of(const HubSession& session, const LargeObject& object,
     plan.is_there = true;
     return plan;
   }
-  PIPPIN_TRY(std::string link, checked_link(session, text_of(member(upload, "href"))));
+  PIPPIN_TRY(std::string link, checked_link(endpoint, text_of(member(upload, "href"))));
   plan.parts.push_back(std::move(link));
   plan.part_size = object.size;
   const Json& header = member(upload, "header");
-  if (member(header, "chunk_size").is_string()) PIPPIN_CHECK(fill_parts(session, object, header, plan));
+  if (!member(header, "chunk_size").is_null()) PIPPIN_CHECK(fill_parts(endpoint, object, header, plan));
   if (const std::string verify = text_of(member(member(actions, "verify"), "href")); !verify.empty()) {
-    PIPPIN_TRY(plan.verify, checked_link(session, verify));
+    PIPPIN_TRY(plan.verify, checked_link(endpoint, verify));
   }
   return plan;
 }
 
 }  // namespace
+
+Result<UploadPlan> parse_upload_plan(std::string_view json, const LargeObject& object, const std::string& endpoint) {
+  PIPPIN_TRY(const Json answer, parsed_answer(json, "the plan of an upload"));
+  return plan_of(endpoint, object, answer);
+}
 
 Result<std::optional<RepoState>> state_of_repo(HubSession& session, const std::string& repo) {
   HttpRequest request;
@@ -222,7 +226,7 @@ Result<std::vector<UploadPlan>> ask_upload_plans(HubSession& session, const Comm
   for (const auto& object : objects) {
     const auto found = by_id.find(object.sha256);
     if (found == by_id.end()) return unusable_answer("the plan of an upload: a file is missing in it");
-    PIPPIN_TRY(UploadPlan plan, plan_of(session, object, *found->second));
+    PIPPIN_TRY(UploadPlan plan, plan_of(session.settings().endpoint, object, *found->second));
     plans.push_back(std::move(plan));
   }
   return plans;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -64,6 +65,10 @@ struct UploadPlan {
   std::string complete;  // empty: not in parts
   std::string verify;    // empty: not asked for
 };
+
+// What the Hub says about one object: links are http or https and do not lead from https to http, the parts hold all of
+// it, and there are at most 10,000.
+Result<UploadPlan> parse_upload_plan(std::string_view json, const LargeObject& object, const std::string& endpoint);
 
 // In the order of `objects`, which are at most 100.
 Result<std::vector<UploadPlan>> ask_upload_plans(HubSession& session, const CommitTarget& target,

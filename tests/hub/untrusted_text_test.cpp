@@ -7,6 +7,7 @@
 #include "hub/listing.h"
 #include "hub/repo_name.h"
 #include "hub/retry.h"
+#include "hub/upload_api.h"
 #include "hub/url.h"
 
 namespace pippin {
@@ -145,6 +146,50 @@ TEST(Listing, AUser) {
   EXPECT_EQ(user->role, "read");
   EXPECT_EQ(parse_user(R"({"name":"me"})")->role, "");
   EXPECT_FALSE(parse_user("[]"));
+}
+
+TEST(UploadPlan, LinksAndParts) {
+  const LargeObject object{std::string(64, 'a'), 250};
+  const std::string endpoint = "https://huggingface.co";
+  EXPECT_TRUE(parse_upload_plan("{}", object, endpoint)->is_there);
+  const auto whole = parse_upload_plan(R"({"actions":{"upload":{"href":"https://s3/x"}}})", object, endpoint);
+  EXPECT_THAT(whole->parts, ElementsAre("https://s3/x"));
+  const auto parts = parse_upload_plan(
+      R"({"actions":{"upload":{"href":"https://huggingface.co/done","header":{"chunk_size":"100","00001":"https://s3/1",
+          "00002":"https://s3/2","00003":"https://s3/3"}},"verify":{"href":"https://huggingface.co/verify"}}})",
+      object, endpoint);
+  ASSERT_TRUE(parts) << parts.error().message();
+  EXPECT_THAT(parts->parts, ElementsAre("https://s3/1", "https://s3/2", "https://s3/3"));
+  EXPECT_EQ(parts->part_size, 100U);
+  EXPECT_EQ(parts->complete, "https://huggingface.co/done");
+}
+
+TEST(UploadPlan, WhatIsRefused) {
+  const char* const answers[] = {
+      "no JSON",
+      "[]x",
+      R"({"error":{"code":422,"message":"too large"}})",
+      R"({"actions":{"upload":{"href":"file:///etc/passwd"}}})",
+      R"({"actions":{"upload":{"href":"http://s3/x"}}})",  // from https to http
+      R"({"actions":{"upload":{"href":"ftp://s3/x"}}})",
+      R"({"actions":{"upload":{"href":"https://user:word@s3/x"}}})",
+      R"({"actions":{"upload":{"href":"https://s3/x\r\nX: y"}}})",
+      R"({"actions":{"upload":{"href":7}}})",
+      R"({"actions":{"upload":{}}})",
+      R"({"actions":{"upload":{"href":"https://s3/x"},"verify":{"href":"file:///x"}}})",
+      R"({"actions":{"upload":{"href":"https://s3/x","header":{"chunk_size":"0"}}}})",
+      R"({"actions":{"upload":{"href":"https://s3/x","header":{"chunk_size":"-1"}}}})",
+      R"({"actions":{"upload":{"href":"https://s3/x","header":{"chunk_size":100}}}})",
+      R"({"actions":{"upload":{"href":"https://s3/x","header":{"chunk_size":"99999999999999999999"}}}})",
+      R"({"actions":{"upload":{"href":"https://s3/x","header":{"chunk_size":"100"}}}})",  // no parts
+      R"({"actions":{"upload":{"href":"https://s3/x","header":{"chunk_size":"250","00001":"file:///x"}}}})",
+      R"({"actions":{"upload":{"href":"https://s3/x","header":{"chunk_size":"125","00001":"https://s3/1","00002":[]}}}})",
+  };
+  for (const char* answer : answers)
+    EXPECT_FALSE(parse_upload_plan(answer, {std::string(64, 'a'), 250}, "https://huggingface.co")) << answer;
+  const char* const small = R"({"actions":{"upload":{"href":"https://s3/x","header":{"chunk_size":"1"}}}})";
+  EXPECT_FALSE(parse_upload_plan(small, {std::string(64, 'a'), uint64_t{1} << 63}, "https://huggingface.co"));
+  EXPECT_FALSE(parse_upload_plan(small, {std::string(64, 'a'), 0}, "https://huggingface.co")) << "nothing to cut";
 }
 
 TEST(FileChoice, PatternsAreThoseOfPython) {
