@@ -110,6 +110,9 @@ mx::array sqrt_of(const mx::array& x) {
 mx::array rsqrt_of(const mx::array& x) {
   return mx::rsqrt(x);
 }
+mx::array rounded(const mx::array& x) {
+  return mx::round(x);
+}
 mx::array erf_of(const mx::array& x) {
   return mx::erf(x);
 }
@@ -147,6 +150,25 @@ Operation softcap(const OperationSite& site) {
   return [cap = site.number("cap")](StepInputs inputs, Pass&) {
     const mx::array& x = array_of(inputs, 0);
     return one(mx::multiply(mx::tanh(mx::divide(x, scalar(cap, x))), scalar(cap, x)));
+  };
+}
+
+// x > 0: p x^2 + beta x; else n (e^min(x, eps) - 1 - x) + beta x, with p = softplus(alpha_p) and
+// n = beta + softplus(alpha_n) (Huang and Schlag 2024, arXiv:2411.13010).
+Operation xielu(const OperationSite& site) {
+  const std::string at = site.text("at");
+  const auto load = [&](const char* name) { return value_or_throw(site.weights.load(at + "." + name)); };
+  const mx::array beta = load("beta");
+  const mx::array eps = load("eps");
+  const mx::array p = softplus(load("alpha_p"));
+  const mx::array n = mx::add(beta, softplus(load("alpha_n")));
+  return [=](StepInputs inputs, Pass&) {
+    const mx::array& x = array_of(inputs, 0);
+    const mx::array line = mx::multiply(beta, x);
+    const mx::array above = mx::add(mx::multiply(p, mx::square(x)), line);
+    const mx::array bend = mx::subtract(mx::expm1(mx::minimum(x, eps)), x);
+    const mx::array below = mx::add(mx::multiply(bend, n), line);
+    return one(mx::where(mx::greater(x, scalar(0, x)), above, below));
   };
 }
 
@@ -194,6 +216,8 @@ const OperationTable& element_operations() {
       {"softmax", softmax},
       {"swiglu", swiglu},
       {"softcap", softcap},
+      {"xielu", xielu},
+      {"rounded", unary<rounded>},
       {"clip", clip},
   };
   return table;

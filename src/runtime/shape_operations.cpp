@@ -105,6 +105,10 @@ Operation broadcast_like(const OperationSite&) {
   };
 }
 
+Operation matmul(const OperationSite&) {
+  return [](StepInputs inputs, Pass&) { return one(mx::matmul(array_of(inputs, 0), array_of(inputs, 1))); };
+}
+
 Operation total(const OperationSite& site) {
   const int axis = site.integer("axis");
   const bool keep = site.flag("keep");
@@ -131,7 +135,7 @@ const OperationTable& shape_operations() {
       {"heads", heads},         {"merge", merge},     {"part", part},
       {"concat", concat},       {"reshape", reshape}, {"transpose", transpose},
       {"repeat", repeat},       {"total", total},     {"broadcast_like", broadcast_like},
-      {"positions", positions}, {"mean", mean},
+      {"positions", positions}, {"mean", mean},       {"matmul", matmul},
   };
   return table;
 }

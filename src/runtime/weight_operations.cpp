@@ -103,6 +103,17 @@ Operation parameter(const OperationSite& site) {
   return [value = parameter_of(site, site.text("at"))](StepInputs, Pass&) { return StepValue{value, {}, {}}; };
 }
 
+// The bare parameters that `at` names with 0, 1, 2 ... for its *, on a new first axis.
+Operation parameters(const OperationSite& site) {
+  const std::string at = site.text("at");
+  const size_t star = at.find('*');
+  if (star == std::string::npos) throw Fault({ErrorTag::bad_spec, "the parameters' name has a *", at, "", {}});
+  std::vector<mx::array> all;
+  for (int k = 0; k < site.integer("count"); ++k)
+    all.push_back(parameter_of(site, at.substr(0, star) + std::to_string(k) + at.substr(star + 1)));
+  return [value = mx::stack(all)](StepInputs, Pass&) { return StepValue{value, {}, {}}; };
+}
+
 // Rows of a table by position; positions beyond its end take its last row.
 Operation position_embedding(const OperationSite& site) {
   const int first = site.integer("first");
@@ -163,7 +174,7 @@ Operation layer_norm(const OperationSite& site) {
   std::optional<mx::array> bias;
   if (site.given("at")) {
     const std::string at = site.text("at");
-    if (site.weights.has(at + ".weight")) weight = parameter_of(site, at + ".weight");
+    if (site.weights.has(at + ".weight")) weight = norm_weight(site);
     if (site.weights.has(at + ".bias")) bias = parameter_of(site, at + ".bias");
   }
   return [weight, bias, eps, pool = site.pool](StepInputs inputs, Pass&) {
@@ -195,6 +206,7 @@ const OperationTable& weight_operations() {
       {"linear", linear},
       {"multi_linear", multi_linear},
       {"parameter", parameter},
+      {"parameters", parameters},
       {"position_embedding", position_embedding},
       {"rms_norm", rms_norm},
       {"layer_norm", layer_norm},

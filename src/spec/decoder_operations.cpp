@@ -14,10 +14,11 @@ constexpr std::array signatures{
     "linear(*x, @at)",
     "multi_linear(*x, @at, transpose=true)",
     "parameter(@at)",
+    "parameters(@at, count)",
     "position_embedding(*ids, @at, first=0)",
     // Norms; `offset` is added to the weight
     "rms_norm(*x, @at=none, eps=1e-5, offset=0)",
-    "layer_norm(*x, @at=none, eps=1e-5)",
+    "layer_norm(*x, @at=none, eps=1e-5, offset=0)",
     "l2_norm(*x, eps=1e-6)",
     // Shapes
     "heads(*x, count)",
@@ -28,6 +29,7 @@ constexpr std::array signatures{
     "transpose(*x, axes)",
     "repeat(*x, times, axis)",
     "broadcast_like(*x, *like)",
+    "matmul(*x, *y)",
     "total(*x, axis=-1, keep=false)",
     "mean(*x, axis=-1, keep=true)",
     // Elements
@@ -58,6 +60,8 @@ constexpr std::array signatures{
     "softmax(*x, precise=true)",
     "swiglu(*gate, *x)",
     "softcap(*x, cap)",
+    "xielu(*x, @at)",
+    "rounded(*x)",
     "clip(*x, low=none, high=none)",
     // Attention
     "rope(*x, dims, base=10000.0, traditional=false, scaling=none, scale=1.0, max_positions=none, freqs=none)",

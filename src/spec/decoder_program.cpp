@@ -74,6 +74,22 @@ class ProgramMaker {
   std::map<std::string, Value> carried_;
 };
 
+// What this config includes; its name may be an expression: "= inner". A part of config.json that is not there is the
+// whole.
+Result<Include> included(const SpecScope& scope) {
+  Include include = *scope.spec().decoder->include;
+  if (include.spec.starts_with("=")) {
+    PIPPIN_TRY(const Expression name,
+               Expression::parse(include.spec.substr(1), scope.spec().name + ": decoder.include"));
+    PIPPIN_TRY(const Value value, name.evaluate(scope));
+    if (!value.is_string()) return fail(ErrorTag::bad_spec, "include gives a spec's name", scope.spec().name);
+    include.spec = value.get<std::string>();
+  }
+  PIPPIN_TRY(const Value config, *scope.lookup("config"));
+  if (include.config.find('.') == std::string::npos && !config.contains(include.config)) include.config.clear();
+  return include;
+}
+
 // NOLINTNEXTLINE(misc-no-recursion): bounded by depth
 Result<int> record(const SpecScope& scope, ProgramRecorder& recorder, const std::string& prefix, int& layers,
                    int depth) {
@@ -81,8 +97,11 @@ Result<int> record(const SpecScope& scope, ProgramRecorder& recorder, const std:
   if (!spec.decoder) return tl::unexpected<Error>(no_decoder(spec.name));
   if (!spec.decoder->include) return ProgramMaker(scope, recorder, prefix).make(layers);
   if (depth > 4) return fail(ErrorTag::bad_spec, "decoders must not include each other", spec.name);
-  PIPPIN_TRY(std::unique_ptr<SpecScope> inner, scope.inner(*spec.decoder->include));
-  return record(*inner, recorder, prefix + spec.decoder->under, layers, depth + 1);
+  PIPPIN_TRY(const Include include, included(scope));
+  PIPPIN_TRY(std::unique_ptr<SpecScope> inner, scope.inner(include));
+  const std::string below = prefix + spec.decoder->under;
+  inner->look_at(scope.tensors(), below);
+  return record(*inner, recorder, below, layers, depth + 1);
 }
 
 }  // namespace

@@ -228,6 +228,15 @@ Computed get(const Arguments& a) {
   return found == a[0].end() ? a[2] : *found;
 }
 
+// The object with one of its fields set; none counts as an empty one.
+Computed updated(const Arguments& a) {
+  if (!(a[0].is_object() || a[0].is_null()) || !a[1].is_string())
+    return wrong("updated needs an object, a name and a value");
+  Value result = a[0].is_null() ? Value::object() : a[0];
+  result[a[1].get_ref<const std::string&>()] = a[2];
+  return result;
+}
+
 Computed any_or_all(const Arguments& a, bool all) {
   if (!a[0].is_array()) return wrong("any and all need a list");
   for (const auto& item : a[0]) {
@@ -300,6 +309,7 @@ constexpr std::array functions{
     FunctionRow{"list", 1, 1, list_of},
     FunctionRow{"str", 1, 1, to_text},
     FunctionRow{"get", 3, 3, get},
+    FunctionRow{"updated", 3, 3, updated},
     FunctionRow{"is_list", 1, 1, [](const Arguments& a) { return Computed(Value(a[0].is_array())); }},
     FunctionRow{"is_string", 1, 1, [](const Arguments& a) { return Computed(Value(a[0].is_string())); }},
     FunctionRow{"is_int", 1, 1, [](const Arguments& a) { return Computed(Value(a[0].is_number_integer())); }},

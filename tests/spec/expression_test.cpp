@@ -41,9 +41,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Row{"config.rope.theta", "10000.0"}, Row{"config.missing.theta", "null"},
                     Row{"[i * i for i in range(layers) if i % 2 == 1]", "[1,9]"}, Row{"ceil(7 / 2)", "4"},
                     Row{"log(1)", "0.0"}, Row{"max(1, layers, 2)", "4"}, Row{"get(config, 'x', 5)", "5"},
-                    Row{"len(list('M*-'))", "3"}, Row{"'h.' + str(12) + str('.w')", "\"h.12.w\""},
-                    Row{"any([0, 1])", "true"}, Row{"all([0, 1])", "false"}, Row{"sum([1, 2])", "3"},
-                    Row{"range(1, 7, 3)", "[1,4]"}));
+                    Row{"get(updated(config, 'x', 7), 'x', 5)", "7"}, Row{"len(list('M*-'))", "3"},
+                    Row{"'h.' + str(12) + str('.w')", "\"h.12.w\""}, Row{"any([0, 1])", "true"},
+                    Row{"all([0, 1])", "false"}, Row{"sum([1, 2])", "3"}, Row{"range(1, 7, 3)", "[1,4]"}));
 
 INSTANTIATE_TEST_SUITE_P(Errors, Expressions,
                          testing::Values(Row{"1 +", "does not parse"}, Row{"(1", "does not parse"},
