@@ -22,6 +22,7 @@ struct ArchitectureInfo {
   // ...".
   std::vector<std::string> quantization;
   std::vector<std::string> architectures;  // if given: only where config.json's "architectures" has one of these
+  bool runs = false;                       // the spec says how it runs, so that `pippin generate` can
 };
 
 // All specs, sorted by name; `arch` adds files or folders as ConvertOptions::arch does.

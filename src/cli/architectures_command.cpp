@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -26,7 +27,8 @@ nlohmann::ordered_json to_json(const ArchitectureInfo& info) {
           {"sources", info.sources},
           {"quantization", info.quantization},
           {"refuse", info.refuse},
-          {"architectures", info.architectures}};
+          {"architectures", info.architectures},
+          {"runs", info.runs}};
 }
 
 // One line a model; what is particular to it below.
@@ -37,11 +39,14 @@ void print_list(const std::vector<ArchitectureInfo>& list) {
       if (!text.empty()) fmt::print("           {}: {}\n", label, text);
     };
     line("refused", info.refuse);
+    line("runs", info.runs ? "yes" : "");
     line("source layouts", fmt::format("{}", fmt::join(info.sources, ", ")));
     line("quantization", fmt::format("{}", fmt::join(info.quantization, "; ")));
     line("note", info.notes);
   }
-  fmt::print("{} architectures; `pippin architectures show NAME` prints one\n", list.size());
+  const auto running = std::count_if(list.begin(), list.end(), [](const auto& info) { return info.runs; });
+  fmt::print("{} architectures, {} of which run too; `pippin architectures show NAME` prints one\n", list.size(),
+             running);
 }
 
 std::string cell(std::string text) {
@@ -53,11 +58,12 @@ std::string cell(std::string text) {
 
 void print_markdown(const std::vector<ArchitectureInfo>& list) {
   fmt::print(
-      "| target | model_type | model | source layouts | quantization | notes |\n| --- | --- | --- | --- | --- | --- "
-      "|\n");
+      "| target | model_type | model | runs | source layouts | quantization | notes |\n| --- | --- | --- | --- | --- | "
+      "--- | --- |\n");
   for (const auto& info : list) {
-    fmt::print("| {} | {} | {} | {} | {} | {} |\n", info.target, fmt::join(info.model_types, ", "), info.title,
-               fmt::join(info.sources, ", "), cell(fmt::format("{}", fmt::join(info.quantization, "; "))),
+    fmt::print("| {} | {} | {} | {} | {} | {} | {} |\n", info.target, fmt::join(info.model_types, ", "), info.title,
+               info.runs ? "yes" : "", fmt::join(info.sources, ", "),
+               cell(fmt::format("{}", fmt::join(info.quantization, "; "))),
                info.refuse.empty() ? info.notes : "refused: " + info.refuse);
   }
 }

@@ -75,7 +75,7 @@ Result<std::vector<ArchitectureInfo>> architectures(const std::vector<std::files
     for (const auto& name : library.names(std::string(folder_of(target)))) {
       PIPPIN_TRY(const SpecPtr spec, library.spec(name));
       result.push_back({name, std::string(name_of(target)), spec->model_types, spec->title, spec->notes, spec->refuse,
-                        sources_of(*spec), quantization_of(*spec), spec->architectures});
+                        sources_of(*spec), quantization_of(*spec), spec->architectures, spec->decoder.has_value()});
     }
   }
   return result;
