@@ -22,6 +22,7 @@
 #include "hub/header_view.h"
 #include "hub/settings.h"
 #include "hub/spool_supply.h"
+#include "package/destination.h"
 #include "source/checkpoint.h"
 #include "source/weight_files.h"
 
@@ -121,30 +122,62 @@ fs::path existing(fs::path path) {
   return path;
 }
 
-// The weights that are to come and the output must fit, both where they share a disk.
-// Without a copy, it is only a window of them, on the output's disk.
-Status check_space(const Fetched& fetched, const Headers& headers, const ConvertReport& plan, bool keeps) {
-  uint64_t to_come = 0;
+// What a file or a folder of files takes on the disk.
+uint64_t bytes_taken(const fs::path& path) {
+  constexpr uint64_t block = 512;
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return 0;
+  uint64_t bytes = S_ISREG(status.st_mode) ? static_cast<uint64_t>(status.st_blocks) * block : 0;
   std::error_code error;
+  if (!S_ISDIR(status.st_mode)) return bytes;
+  for (auto entry = fs::directory_iterator(path, error); !error && entry != fs::directory_iterator();
+       entry.increment(error))
+    bytes += bytes_taken(entry->path());
+  return bytes;
+}
+
+uint64_t less(uint64_t bytes, uint64_t taken) {
+  return bytes - std::min(bytes, taken);
+}
+
+// Bytes of weights that are still to come into the cache; broken-off downloads have a part of them.
+uint64_t bytes_to_come(const Fetched& fetched, const Headers& headers, const CacheFolder& cache) {
+  uint64_t bytes = 0;
   for (const auto& file : fetched.listing.files) {
     const bool is_weight = std::ranges::find(headers.weights, file.name) != headers.weights.end();
-    if (is_weight && !fs::exists(fetched.snapshot / file.name, error)) to_come += file.size;
+    if (!is_weight || cache.has_file(fetched.listing.commit, file) || cache.has_blob(file)) continue;
+    bytes += less(file.size, bytes_taken(cache.partial(file.content_id())));
   }
+  return bytes;
+}
+
+Status check_one_disk(const fs::path& folder, uint64_t output, uint64_t weights) {
+  std::error_code error;
+  const auto free = fs::space(folder, error);
+  if (error || output + weights <= free.available) return {};
+  return fail(ErrorTag::no_space, "the download and the output fit on the disk",
+              fmt::format("{} bytes of output and {} bytes of weights are still to come, {} bytes are free in {}",
+                          output, weights, free.available, folder.string()),
+              "free some space, write to another disk, set HF_HUB_CACHE to another one, or give --no-cache");
+}
+
+// The weights that are to come and the output must fit, both where they share a disk. Without a copy it is a window of
+// the weights, on the output's disk.
+Status check_space(const Fetched& fetched, const Headers& headers, const ConvertReport& plan, const CacheFolder& cache,
+                   bool keeps) {
   const fs::path output = existing(plan.destination);
+  const fs::path destination = fs::absolute(plan.destination).lexically_normal();
+  const uint64_t written = bytes_taken(swap_paths_of(destination).fresh);
+  uint64_t weights = bytes_to_come(fetched, headers, cache);
+  if (!keeps) weights = std::min(weights, SpoolOptions().window);
+  const fs::path cached = existing(cache.folder());
   struct stat cache_disk {};
   struct stat output_disk {};
-  const bool is_one = ::stat(fetched.snapshot.c_str(), &cache_disk) == 0 && ::stat(output.c_str(), &output_disk) == 0 &&
+  const bool is_one = ::stat(cached.c_str(), &cache_disk) == 0 && ::stat(output.c_str(), &output_disk) == 0 &&
                       cache_disk.st_dev == output_disk.st_dev;
-  const auto free = fs::space(output, error);
-  if (!keeps) to_come = std::min(to_come, SpoolOptions().window);
-  const bool shares_disk = is_one || !keeps;
-  const uint64_t needed = plan.output_bytes + (shares_disk ? to_come : 0);
-  if (error || needed <= free.available) return {};
-  return fail(ErrorTag::no_space, "the download and the output fit on the disk",
-              fmt::format("{} bytes of output{} are needed, {} bytes are free in {}", plan.output_bytes,
-                          shares_disk && to_come > 0 ? fmt::format(" and {} bytes of weights", to_come) : "",
-                          free.available, output.string()),
-              "free some space, write to another disk, set HF_HUB_CACHE to another one, or give --no-cache");
+  if (!keeps || is_one) return check_one_disk(output, less(plan.output_bytes, written), weights);
+  PIPPIN_CHECK(check_one_disk(output, less(plan.output_bytes, written), 0));
+  return check_one_disk(cached, 0, weights);
 }
 
 Result<HubSettings> settings() {
@@ -251,12 +284,12 @@ Result<ConvertReport> convert_fetched(HubSession& session, const UsersCache& cac
   of_view.source = headers.view.folder();
   if (of_view.source_name.empty()) of_view.source_name = source.repo;
   PIPPIN_TRY(Prepared prepared, prepare_from(session, of_view, headers, source, fetched));
-  PIPPIN_CHECK(check_space(fetched, headers, prepared.report, cached.keeps));
+  const CacheFolder cache(cached.settings, source.repo);
+  PIPPIN_CHECK(check_space(fetched, headers, prepared.report, cache, cached.keeps));
   PIPPIN_CHECK(fetch_small_files(session, source, fetched, {hooks.cancelled, nullptr}));
   PIPPIN_CHECK(headers.view.link_new(fetched.snapshot, fetched.listing.files));
 
   const std::vector<RepoFile> weights = weight_files(fetched, prepared.checkpoint);
-  const CacheFolder cache(cached.settings, source.repo);
   Result<ConvertReport> report;
   if (cached.keeps) {
     FetchOptions fetching;

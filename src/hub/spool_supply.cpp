@@ -241,6 +241,10 @@ void SpoolSupply::stop() {
     }
   }
   spooled_ = 0;
+  // A piece may have been begun without a byte that counts.
+  std::error_code ignored;
+  for (fs::directory_iterator entry(folder_, ignored), end; !ignored && entry != end; entry.increment(ignored))
+    fs::remove(entry->path(), ignored);
 }
 
 Result<std::vector<size_t>> SpoolSupply::confirm(bool all) {
