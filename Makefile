@@ -26,9 +26,10 @@ build: bootstrap ## the release command line tool, at build/release/pippin
 	cmake --preset release
 	cmake --build --preset release -j $(JOBS) --target pippin
 
-demo: build ## convert the bundled example to 4 bits, verify the result, print the table
+demo: build ## convert the bundled example to 4 bits, verify the result, let it write
 	$(PIPPIN) convert examples/kjv-tiny $(DEMO) -q --overwrite
 	$(PIPPIN) verify examples/kjv-tiny $(DEMO)
+	$(PIPPIN) generate $(DEMO) --ignore-chat-template --prompt 'In the beginning God' --max-tokens 60
 
 test: bootstrap ## build everything and run all tests, the slow ones included (TESTS="-LE slow" leaves them out)
 	cmake --preset release

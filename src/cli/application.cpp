@@ -58,7 +58,7 @@ void sort_arch(const std::vector<std::string>& given, std::vector<std::filesyste
   }
 }
 
-int run(int argc, char** argv) {
+int run(int argc, char** argv, const RuntimeRuns& runs) {
   CLI::App app{"Converts model checkpoints to Apple MLX, exactly, fast and in bounded memory.", "pippin"};
   app.set_version_flag("--version", std::string("pippin ") + PIPPIN_VERSION);
   app.require_subcommand(1);
@@ -73,6 +73,7 @@ int run(int argc, char** argv) {
     Run command = add(app, common);
     commands.emplace_back(app.get_subcommands({}).back()->get_name(), std::move(command));
   }
+  commands.emplace_back("generate", add_generate(app, common, runs));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

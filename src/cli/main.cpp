@@ -1,5 +1,7 @@
 #include "cli/application.h"
+#include "cli/runtime_runs.h"
 
 int main(int argc, char** argv) {
-  return pippin::cli::run(argc, argv);
+  pippin::cli::hand_over(argc, argv);
+  return pippin::cli::run(argc, argv, {});
 }

@@ -1,0 +1,23 @@
+#include "cli/runtime_runs.h"
+
+namespace pippin::cli {
+
+Run add_generate(CLI::App& app, const std::shared_ptr<Common>& common, const RuntimeRuns& runs) {
+  CLI::App& command = *app.add_subcommand("generate", "Let a model answer a prompt");
+  auto a = std::make_shared<GenerateArguments>();
+  add_model_flags(command, a->model);
+  add_prompt_flags(command, *a);
+  add_length_flags(command, a->options);
+  add_sampling_flags(command, a->options.sampling);
+  add_cache_flags(command, a->options);
+  command.add_option("--verbose", a->verbose, "True or False: print speeds and memory at the end")
+      ->capture_default_str()
+      ->type_name("BOOL");
+  add_common_flags(command, common);
+  return [a, common, run = runs.generate]() -> Result<int> {
+    if (run == nullptr) return tl::unexpected<Error>(no_runtime("generate"));
+    return run(*a, *common);
+  };
+}
+
+}  // namespace pippin::cli

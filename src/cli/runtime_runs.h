@@ -1,0 +1,24 @@
+// What runs the commands that need the runtime. The converter's program has none: loading the MLX library would cost
+// each of its starts more than many conversions take. It hands these commands over to pippin-runtime, beside it.
+#pragma once
+
+#include "cli/commands.h"
+#include "cli/generate_flags.h"
+#include "pippin/error.h"
+
+namespace pippin::cli {
+
+struct RuntimeRuns {
+  Result<int> (*generate)(GenerateArguments&, const Common&) = nullptr;
+};
+
+// Replaces this process by pippin-runtime where the command needs it. Returns where it does not, or where the program
+// is missing.
+void hand_over(int argc, char** argv);
+
+// Of a command that could not be handed over.
+Error no_runtime(const std::string& command);
+
+Run add_generate(CLI::App& app, const std::shared_ptr<Common>& common, const RuntimeRuns& runs);
+
+}  // namespace pippin::cli

@@ -1,0 +1,82 @@
+"""The commands that run models, as a user meets them.
+
+    python3 tests/cli/generate_test.py PIPPIN
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "kjv-tiny"
+PIPPIN = ""
+GENESIS = ["--ignore-chat-template", "--prompt", "In the beginning God"]
+
+
+def pippin(*arguments, **options):
+    options.setdefault("stdin", subprocess.DEVNULL)
+    return subprocess.run([PIPPIN, *map(str, arguments)], capture_output=True, text=True, **options)
+
+
+class Generate(unittest.TestCase):
+    def test_text_goes_to_standard_output_and_speeds_to_standard_error(self):
+        result = pippin("generate", EXAMPLE, *GENESIS, "-m", 9)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout, " created the heaven and the earth.\n")
+        self.assertRegex(result.stderr, r"Prompt: 6 tokens, .*\nGeneration: 9 tokens, .*\nPeak memory: ")
+
+    def test_quiet_and_verbose_false(self):
+        for flags in (["--quiet"], ["--verbose", "False"]):
+            self.assertEqual(pippin("generate", "--model", EXAMPLE, *GENESIS, "-m", 2, *flags).stderr, "")
+
+    def test_json(self):
+        answer = json.loads(pippin("generate", EXAMPLE, *GENESIS, "-m", 9, "--json").stdout)
+        self.assertEqual(answer["text"], " created the heaven and the earth.")
+        self.assertEqual((len(answer["ids"]), answer["finish_reason"]), (9, "length"))
+
+    def test_prompt_from_standard_input(self):
+        result = subprocess.run([PIPPIN, "generate", EXAMPLE, "--ignore-chat-template", "--prompt", "-", "-m", "3"],
+                                input="In the beginning God", capture_output=True, text=True)
+        self.assertTrue(result.stdout.startswith(" created"), result.stderr)
+
+    def test_stop_text(self):
+        result = pippin("generate", EXAMPLE, *GENESIS, "--stop", "heaven and", "--quiet")
+        self.assertEqual(result.stdout, " created the \n")
+
+    def test_what_is_wrong_is_told(self):
+        self.assertEqual(pippin("generate", EXAMPLE).returncode, 2)
+        self.assertEqual(pippin("generate").returncode, 2)
+        self.assertEqual(pippin("generate", EXAMPLE, *GENESIS, "--top-p", 7).returncode, 2)
+        self.assertEqual(pippin("generate", "/nonexistent/model", *GENESIS).returncode, 3)
+        self.assertEqual(pippin("generate", EXAMPLE, "--ignore-chat-template", "--prompt", "and " * 600).returncode, 2)
+
+    def test_help_and_completions(self):
+        self.assertIn("--repetition-penalty", pippin("generate", "--help").stdout)
+        self.assertIn("generate", pippin("completions", "bash").stdout)
+
+    def test_ctrl_c_keeps_what_was_written(self):
+        process = subprocess.Popen([PIPPIN, "generate", str(EXAMPLE), *GENESIS, "-m", "-1", "--logit-bias", "1=-1000",
+                                    "--logit-bias", "5=-1000"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        begun = os.read(process.stdout.fileno(), 100)
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
+        self.assertTrue((begun + rest).startswith(b" c"))
+
+    def test_without_the_runtime_it_says_so(self):
+        with tempfile.TemporaryDirectory() as folder:
+            alone = shutil.copy(PIPPIN, folder)
+            result = subprocess.run([alone, "generate", str(EXAMPLE), *GENESIS], capture_output=True, text=True)
+            self.assertEqual(result.returncode, 7)
+            self.assertIn("pippin-runtime", result.stderr)
+
+
+if __name__ == "__main__":
+    PIPPIN = str(Path(sys.argv.pop(1)).resolve())
+    unittest.main()
