@@ -220,4 +220,9 @@ Result<std::optional<bool>> CacheSupply::are_same(const Range& a, const Range& b
   return std::optional(true);
 }
 
+uint64_t CacheSupply::bytes_fetched() const {
+  const std::lock_guard lock(mutex_);
+  return fetched_;
+}
+
 }  // namespace pippin

@@ -37,7 +37,7 @@ class CacheSupply final : public ByteSupply, private FetchObserver {
   Status end() override { return notes_.remove(); }
 
   // Bytes that came over the network.
-  [[nodiscard]] uint64_t bytes_fetched() const { return fetched_; }
+  [[nodiscard]] uint64_t bytes_fetched() const;
 
  private:
   class Source;
