@@ -79,7 +79,7 @@ struct ConvertReport {
   uint64_t nonfinite_values = 0;  // let through by allow_nonfinite
   uint64_t jobs_resumed = 0;
   uint64_t bytes_fetched = 0;  // of weights, over the network, in this run
-  double seconds = 0;  // of the execution
+  double seconds = 0;          // of the execution
   std::filesystem::path destination;
 };
 

@@ -81,7 +81,8 @@ std::string revision_url(const HubSession& session, const CommitTarget& target, 
 
 Status fill_parts(const std::string& endpoint, const LargeObject& object, const Json& header, UploadPlan& plan) {
   const auto part_size = number_of(text_of(member(header, "chunk_size")));
-  if (!part_size || *part_size == 0 || object.size == 0) return unusable_answer("the plan of an upload: no size of its parts");
+  if (!part_size || *part_size == 0 || object.size == 0)
+    return unusable_answer("the plan of an upload: no size of its parts");
   const uint64_t count = (object.size - 1) / *part_size + 1;
   if (count > most_parts) return unusable_answer("the plan of an upload: too many parts");
   plan.part_size = *part_size;

@@ -35,8 +35,7 @@ void run(const pippin::LanguageModel& model, const std::vector<int>& ids, int pr
   pippin::KvCache cache = model.make_cache();
   for (int at = 0; at < static_cast<int>(ids.size());) {
     const int count = at == 0 ? prompt : 1;
-    print_rows(pippin::value_or_throw(
-        model.forward(mx::array(ids.begin() + at, {1, count}, mx::int32), cache)));
+    print_rows(pippin::value_or_throw(model.forward(mx::array(ids.begin() + at, {1, count}, mx::int32), cache)));
     at += count;
   }
 }
