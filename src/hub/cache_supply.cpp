@@ -100,6 +100,13 @@ uint64_t CacheSupply::trusted_bytes(size_t file) const {
   return files_[file].is_trusted ? files_[file].file.size : 0;
 }
 
+// From here to opened(), readers wait; a read in progress that meets the end of the emptied file is tried again.
+void CacheSupply::wrong(size_t number) {
+  const std::lock_guard lock(mutex_);
+  files_[number].there.clear();
+  ++files_[number].times_opened;
+}
+
 Status CacheSupply::note_wrong(File& file, size_t number) {
   file.was_wrong = true;
   file.is_void = true;
@@ -114,7 +121,7 @@ Status CacheSupply::opened(size_t number, const PartialFile& partial) {
   file.generation = partial.generation();
   file.path = partial.path();
   file.piece_size = partial.piece_size();
-  file.there.resize(partial.piece_count());
+  file.there.assign(partial.piece_count(), 0);
   for (size_t piece = 0; piece < file.there.size(); ++piece) file.there[piece] = partial.noted(piece);
   ++file.times_opened;
   if (!file.is_void) PIPPIN_CHECK(notes_.partial(number, partial.generation()));

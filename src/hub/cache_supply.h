@@ -60,6 +60,7 @@ class CacheSupply final : public ByteSupply, private FetchObserver {
 
   Status opened(size_t file, const PartialFile& partial) override;
   void arrived(size_t file, size_t piece, uint64_t bytes) override;
+  void wrong(size_t file) override;
   Status whole(size_t file) override;
 
   Status read(size_t file, uint64_t offset, std::span<std::byte> out);

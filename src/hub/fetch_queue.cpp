@@ -192,10 +192,13 @@ class FetchQueue {
       PIPPIN_CHECK(job.partial->finish());
       PIPPIN_CHECK(target_.put(job.partial->path(), job.file));
       return finish(job, true);
+      PIPPIN_CHECK(job.partial->begin_anew());
     }
     wasted_ += job.file.size;
     job.done = 0;
     if (++job.tries >= most_tries) {
+    if (options_.observer) options_.observer->wrong(job.number);
+    PIPPIN_CHECK(job.partial->begin_anew());
       return fail(ErrorTag::bad_file, "a file has the content that the Hub promises",
                   fmt::format("{}: other bytes came, {} times", in_quotes(job.file.name), most_tries),
                   "run it again later, or over another connection");

@@ -22,10 +22,12 @@ class FetchObserver {
   FetchObserver(const FetchObserver&) = delete;
   FetchObserver& operator=(const FetchObserver&) = delete;
   virtual ~FetchObserver() = default;
-  // The file is in the partial from now on, with what an earlier run left; once more after a wrong digest.
+  // The file is in the partial from now on, with what an earlier run left; once more after wrong().
   virtual Status opened(size_t file, const PartialFile& partial) = 0;
   // So many bytes of a piece can be read.
   virtual void arrived(size_t file, size_t piece, uint64_t bytes) = 0;
+  // The digest is wrong: the partial, still as it was, is emptied when this returns.
+  virtual void wrong(size_t file) = 0;
   // The file is in its place and right.
   virtual Status whole(size_t file) = 0;
 };

@@ -153,9 +153,7 @@ Status PartialFile::note(size_t piece) {
 
 Result<bool> PartialFile::check(const std::string& content_id, const std::function<bool()>& stopped) {
   PIPPIN_TRY(const std::string found, content_id_of(file_.number(), size_, content_id, path().string(), stopped));
-  if (found == content_id) return true;
-  PIPPIN_CHECK(begin_anew());
-  return false;
+  return found == content_id;
 }
 
 Status PartialFile::finish() {

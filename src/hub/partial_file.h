@@ -48,8 +48,10 @@ class PartialFile {
   // Notes on the disk how far the piece has come. write() itself notes every MiB.
   Status note(size_t piece);
 
-  // Whether the content has this id. Where not, everything is forgotten: the next try begins anew.
+  // Whether the content has this id. Where not, begin_anew() is due.
   Result<bool> check(const std::string& content_id, const std::function<bool()>& stopped);
+  // Forgets everything, on the disk too: another generation.
+  Status begin_anew();
   // Cuts the trailer off and waits for the disk. Only after check().
   Status finish();
 
@@ -59,7 +61,6 @@ class PartialFile {
   PartialFile(DiskFile file, uint64_t size, uint64_t piece_size);
   [[nodiscard]] Span span_of(size_t piece) const;
   bool read_trailer();
-  Status begin_anew();
 
   DiskFile file_;
   uint64_t size_;
