@@ -109,6 +109,19 @@ uint64_t SpoolSupply::trusted_bytes(size_t number) const {
   const File& file = files_[number];
   if (file.note.whole || !file.local.empty()) return file.file.size;
   return file.note.states.empty() ? 0 : file.note.states.rbegin()->first;
+// The bytes that nobody uses and whose digest is to come.
+uint64_t SpoolSupply::leaving_locked() const {
+  uint64_t bytes = 0;
+  for (size_t i = counted_.first; i < files_.size() && i <= next_file_; ++i) {
+    const auto& pieces = files_[i].pieces;
+    size_t piece = std::max(files_[i].first_piece, i == counted_.first ? counted_.second : 0);
+    for (; piece < pieces.size() && pieces[piece].is_given; ++piece) {
+      if (pieces[piece].uses == 0) bytes += size_of(files_[i], piece);
+    }
+  }
+  return bytes;
+}
+
 }
 
 // ---- readers
@@ -214,7 +227,7 @@ void SpoolSupply::start() {
   if (std::exchange(is_running_, true)) return;
   is_ending_ = false;
   next_file_ = 0;
-  wanted_ = {};
+  counted_ = wanted_ = {};
   for (size_t i = 0; i < files_.size(); ++i) {
     for (auto& piece : files_[i].pieces) piece = {.uses = piece.uses};
     place_locked(files_[i], i);
@@ -310,8 +323,10 @@ std::optional<SpoolSupply::Task> SpoolSupply::next() {
     while (file.pieces[piece].is_given) ++piece;
     // The first answer tells whether the server knows ranges; until then it gets one request.
     const bool probes = !knows_ranges_ && spooled_ > 0;
-    const bool is_wanted = std::pair(next_file_, piece) <= wanted_;
-    const bool has_room = spooled_ + size_of(file, piece) <= options_.window;
+    const uint64_t staying = spooled_ + size_of(file, piece);
+    const bool has_room = staying <= options_.window;
+    // What only waits for its digest makes room soon.
+    const bool is_wanted = std::pair(next_file_, piece) <= wanted_ && staying - leaving_locked() > options_.window;
     if (!probes && (is_wanted || has_room || spooled_ == 0)) {
       // A server without ranges sends all that follows in one go.
       const bool in_one_go = file.remote.ranges() == RemoteFile::Ranges::ignored;
@@ -399,6 +414,7 @@ Status SpoolSupply::wait_for_count(const Piece& piece, uint64_t bytes) {
     lock.lock();
   }
 }
+  counted_ = {number, index + 1};
 
 Status SpoolSupply::count_piece(size_t number, size_t index, RunningDigest& digest) {
   File& file = files_[number];

@@ -96,7 +96,8 @@ class SpoolSupply final : public ByteSupply {
 
   void change_uses(size_t file, uint64_t offset, uint64_t size, int by);
   void release_locked(size_t file, size_t piece);
-  Status read(size_t file, uint64_t offset, std::span<std::byte> out);
+  [[nodiscard]] uint64_t leaving_locked() const;
+  Status read(size_t file, uint64_t offset, std::span<std::byte> out) override;
   Status read_piece(size_t file, size_t piece, uint64_t offset, std::span<std::byte> out);
 
   void start();
@@ -127,8 +128,9 @@ class SpoolSupply final : public ByteSupply {
   std::optional<Error> error_;
   bool is_running_ = false;
   bool is_ending_ = false;
-  bool knows_ranges_ = false;           // whether the servers give them, one way or the other
-  std::pair<size_t, size_t> wanted_{};  // the furthest piece that a reader waits for
+  bool knows_ranges_ = false;            // whether the servers give them, one way or the other
+  std::pair<size_t, size_t> wanted_{};   // the furthest piece that a reader waits for
+  std::pair<size_t, size_t> counted_{};  // the first piece that is not in the digest yet
   size_t next_file_ = 0;
   uint64_t spooled_ = 0;
   uint64_t most_spooled_ = 0;
