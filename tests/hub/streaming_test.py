@@ -128,15 +128,22 @@ class Streaming(unittest.TestCase):
     def begin(self):
         return subprocess.Popen(self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environment)
 
+    def jobs_done(self):
+        journal = self.unfinished / ".pippin-journal"
+        return journal.read_text().count("\njob ") if journal.exists() else 0
+
     def wait_for_jobs(self, child, count):
         """Until so many jobs are finished."""
         deadline = time.monotonic() + 60
-        journal = self.unfinished / ".pippin-journal"
         while time.monotonic() < deadline and child.poll() is None:
-            if journal.exists() and journal.read_text().count("\njob ") >= count:
+            if self.jobs_done() >= count:
                 return
             time.sleep(0.02)
         self.fail("the conversion did not begin while the bytes came")
+
+    def wait_until_some_is_kept(self, child):
+        """Until a second run can go on from what is there."""
+        self.wait_for_jobs(child, 30)
 
     def expect_right(self):
         expected = self.all / "expected"
@@ -208,7 +215,7 @@ class Streaming(unittest.TestCase):
     def test_killed_it_goes_on(self):
         self.faults({"kind": "slow", "rate": 2 * MIB, "scope": "cdn"})
         child = self.begin()
-        self.wait_for_jobs(child, 30)
+        self.wait_until_some_is_kept(child)
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
         self.expect_sound()
@@ -217,7 +224,7 @@ class Streaming(unittest.TestCase):
         before = self.bytes_sent()
         report = self.expect_done()
         self.assertGreater(report["resumed"], 0)
-        self.assertLess(self.bytes_sent() - before, self.size - 8 * MIB, "what had come was not fetched again")
+        self.assertLess(self.bytes_sent() - before, self.size - 4 * MIB, "what had come was not fetched again")
 
     def test_wrong_bytes_before_a_kill_do_not_stay(self):
         self.faults({"kind": "flip", "at": 5000001, "every": 2, "max": 1, "scope": "cdn", "match": "model-00001*"},
@@ -268,6 +275,16 @@ class WithoutCache(Streaming):
     def expect_sound(self):
         self.assertFalse((self.folder / "home").exists())
         super().expect_sound()
+
+    def wait_until_some_is_kept(self, child):
+        """A piece goes from the disk when its digest is noted and all that needs it was read. The first two hold a tensor."""
+        deadline = time.monotonic() + 120
+        second, notes = self.unfinished / ".pippin-spool" / "0-1", self.unfinished / ".pippin-arrivals"
+        while time.monotonic() < deadline and child.poll() is None:
+            if notes.exists() and notes.read_text().count("digest 0 ") >= 2 and not second.exists():
+                return self.wait_for_jobs(child, self.jobs_done() + 1)
+            time.sleep(0.02)
+        self.fail("nothing was kept while the bytes came")
 
     def test_what_the_cache_has_is_not_fetched(self):
         kept = subprocess.run([PIPPIN, "download", "org/model", "--quiet"], capture_output=True, env=self.environment)
