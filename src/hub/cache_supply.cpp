@@ -9,34 +9,6 @@
 
 namespace pippin {
 
-class CacheSupply::Source final : public ByteSource {
- public:
-  Source(CacheSupply& supply, size_t number, const RepoFile& file)
-      : supply_(supply), number_(number), size_(file.size), name_(file.name), identity_(identity_of(file)) {}
-
-  [[nodiscard]] Status read(uint64_t offset, std::span<std::byte> out) const override {
-    if (offset > size_ || out.size() > size_ - offset) {
-      return fail(ErrorTag::io, "a read lies inside its file",
-                  fmt::format("{}: {} bytes from {} of {}", name_, out.size(), offset, size_));
-    }
-    return out.empty() ? Status() : supply_.read(number_, offset, out);
-  }
-  void will_need(uint64_t /*offset*/, uint64_t /*size*/) const override {}
-  void done_with(uint64_t /*offset*/, uint64_t /*size*/) const override {}
-  void announce_use(uint64_t /*offset*/, uint64_t /*size*/) const override { supply_.change_uses(number_, 1); }
-  void end_use(uint64_t /*offset*/, uint64_t /*size*/) const override { supply_.change_uses(number_, -1); }
-  [[nodiscard]] std::string identity() const override { return identity_; }
-  [[nodiscard]] uint64_t size() const override { return size_; }
-  [[nodiscard]] const std::string& name() const override { return name_; }
-
- private:
-  CacheSupply& supply_;
-  size_t number_;
-  uint64_t size_;
-  std::string name_;
-  std::string identity_;
-};
-
 CacheSupply::CacheSupply(HubSession& session, const CacheFolder& cache, std::string repo, std::string commit,
                          std::vector<RepoFile> files, FetchOptions options)
     : session_(session),
@@ -62,13 +34,14 @@ Result<std::vector<std::unique_ptr<ByteSource>>> CacheSupply::begin(const std::f
   for (const auto& file : files_) wanted.push_back(file.file);
   std::vector<ArrivalNote> notes;
   PIPPIN_CHECK(notes_.open(folder, wanted, resume, notes));
+  FileSupplier& supplier = *this;
   std::vector<std::unique_ptr<ByteSource>> sources;
   for (size_t i = 0; i < files_.size(); ++i) {
     File& file = files_[i];
     file.generation = PartialFile::generation_of(target_.partial(file.file), file.file.size);
     file.was_noted_whole = notes[i].whole;
     file.is_trusted = notes[i].whole || (notes[i].generation != 0 && notes[i].generation == file.generation);
-    sources.push_back(std::make_unique<Source>(*this, i, file.file));
+    sources.push_back(std::make_unique<SuppliedFile>(supplier, i, file.file));
   }
   return sources;
 }
@@ -100,13 +73,6 @@ uint64_t CacheSupply::trusted_bytes(size_t file) const {
   return files_[file].is_trusted ? files_[file].file.size : 0;
 }
 
-// From here to opened(), readers wait; a read in progress that meets the end of the emptied file is tried again.
-void CacheSupply::wrong(size_t number) {
-  const std::lock_guard lock(mutex_);
-  files_[number].there.clear();
-  ++files_[number].times_opened;
-}
-
 Status CacheSupply::note_wrong(File& file, size_t number) {
   file.was_wrong = true;
   file.is_void = true;
@@ -132,6 +98,13 @@ Status CacheSupply::opened(size_t number, const PartialFile& partial) {
 void CacheSupply::arrived(size_t file, size_t piece, uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   if (std::exchange(files_[file].there[piece], bytes) != bytes) changed_.notify_all();
+}
+
+// From here to opened(), readers wait; a read in progress that meets the end of the emptied file is tried again.
+void CacheSupply::wrong(size_t number) {
+  const std::lock_guard lock(mutex_);
+  files_[number].there.clear();
+  ++files_[number].times_opened;
 }
 
 Status CacheSupply::whole(size_t number) {
@@ -192,7 +165,7 @@ Status CacheSupply::read(size_t number, uint64_t offset, std::span<std::byte> ou
   }
 }
 
-void CacheSupply::change_uses(size_t number, int by) {
+void CacheSupply::change_uses(size_t number, uint64_t /*offset*/, uint64_t /*size*/, int by) {
   const std::lock_guard lock(mutex_);
   File& file = files_[number];
   file.uses += static_cast<uint64_t>(by);

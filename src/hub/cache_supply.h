@@ -13,6 +13,7 @@
 #include "hub/arrival_notes.h"
 #include "hub/fetch_queue.h"
 #include "hub/hub_session.h"
+#include "hub/supplied_file.h"
 #include "hub/target_folder.h"
 #include "source/byte_supply.h"
 
@@ -22,7 +23,7 @@ namespace pippin {
 // bytes will not be fetched again, and take their place in the cache when their digest is right; one that is wrong is
 // fetched anew, and confirm() names it. The download goes on while nobody reads. When this object goes before the
 // download is done, it ends the session's requests; what has arrived is kept.
-class CacheSupply final : public ByteSupply, private FetchObserver {
+class CacheSupply final : public ByteSupply, private FetchObserver, private FileSupplier {
  public:
   // cache: outlives the object, as the session does.
   CacheSupply(HubSession& session, const CacheFolder& cache, std::string repo, std::string commit,
@@ -40,7 +41,6 @@ class CacheSupply final : public ByteSupply, private FetchObserver {
   [[nodiscard]] uint64_t bytes_fetched() const;
 
  private:
-  class Source;
   struct File {
     RepoFile file;
     std::filesystem::path path = {};   // where its bytes are now
@@ -63,9 +63,9 @@ class CacheSupply final : public ByteSupply, private FetchObserver {
   void wrong(size_t file) override;
   Status whole(size_t file) override;
 
-  Status read(size_t file, uint64_t offset, std::span<std::byte> out);
+  Status read(size_t file, uint64_t offset, std::span<std::byte> out) override;
   [[nodiscard]] bool is_there(const File& file, uint64_t begin, uint64_t end) const;
-  void change_uses(size_t file, int by);
+  void change_uses(size_t file, uint64_t offset, uint64_t size, int by) override;
   void start();  // the download, once
   void fetch_all();
   Status note_wrong(File& file, size_t number);

@@ -4,22 +4,20 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <optional>
-#include <thread>
 
 #include "hub/disk_file.h"
 #include "hub/partial_file.h"
 #include "hub/remote_file.h"
+#include "hub/worker_crew.h"
 #include "source/quoted_text.h"
 
 namespace pippin {
 namespace {
 
 constexpr int most_tries = 3;  // for a content whose digest is wrong
-constexpr auto progress_every = std::chrono::milliseconds(100);
 
 enum class Stage : uint8_t { waiting, opening, probing, open, single, checking, done };
 
@@ -46,10 +44,10 @@ struct Task {
   size_t piece = 0;
 };
 
-class FetchQueue {
+class FetchQueue : private WorkerCrew {
  public:
   FetchQueue(HubSession& session, TargetFolder& target, const FetchOptions& options)
-      : session_(session), target_(target), options_(options) {}
+      : WorkerCrew(session, "run it again: what has arrived is kept"), target_(target), options_(options) {}
 
   void add(const std::string& repo, const std::string& commit, const RepoFile& file) {
     const size_t number = jobs_.size();
@@ -58,13 +56,11 @@ class FetchQueue {
   }
 
   Result<FetchReport> run() {
-    const auto count = static_cast<size_t>(std::clamp(options_.connections, 1, 64));
-    std::vector<std::thread> workers;
-    for (size_t i = 0; i < count; ++i) workers.emplace_back([this] { work(); });
-    watch();
-    for (auto& worker : workers) worker.join();
-    if (error_) return tl::unexpected<Error>(std::move(*error_));
-    show_progress(true);
+    const auto all_done = [this] {
+      return std::ranges::all_of(jobs_, [](const Job& job) { return job.stage == Stage::done; });
+    };
+    PIPPIN_CHECK(run_crew(
+        options_.connections, [this] { work(); }, all_done, [this](bool last) { show_progress(last); }));
     report_.bytes = fetched_;
     return std::move(report_);
   }
@@ -192,17 +188,17 @@ class FetchQueue {
       PIPPIN_CHECK(job.partial->finish());
       PIPPIN_CHECK(target_.put(job.partial->path(), job.file));
       return finish(job, true);
-      PIPPIN_CHECK(job.partial->begin_anew());
     }
     wasted_ += job.file.size;
     job.done = 0;
     if (++job.tries >= most_tries) {
-    if (options_.observer) options_.observer->wrong(job.number);
-    PIPPIN_CHECK(job.partial->begin_anew());
+      PIPPIN_CHECK(job.partial->begin_anew());
       return fail(ErrorTag::bad_file, "a file has the content that the Hub promises",
                   fmt::format("{}: other bytes came, {} times", in_quotes(job.file.name), most_tries),
                   "run it again later, or over another connection");
     }
+    if (options_.observer) options_.observer->wrong(job.number);
+    PIPPIN_CHECK(job.partial->begin_anew());
     return take_up(job);
   }
 
@@ -226,33 +222,10 @@ class FetchQueue {
     changed_.notify_all();
   }
 
-  void fail_with(Error error) {
-    const std::lock_guard lock(mutex_);
-    if (!error_) error_ = std::move(error);
-    session_.stop();
-    changed_.notify_all();
-  }
-
   bool is_ending() {
     if (session_.is_stopped()) return true;
     const std::lock_guard lock(mutex_);
     return error_.has_value();
-  }
-
-  // Tells the progress until all is done.
-  void watch() {
-    while (true) {
-      {
-        std::unique_lock lock(mutex_);
-        changed_.wait_for(lock, progress_every);
-        if (session_.is_stopped() && !error_) {
-          error_ = Error{ErrorTag::interrupted, "", "interrupted", "run it again: what has arrived is kept", {}};
-        }
-        const bool all_done = std::ranges::all_of(jobs_, [](const Job& job) { return job.stage == Stage::done; });
-        if (error_ || all_done) return;
-      }
-      show_progress(false);
-    }
   }
 
   void show_progress(bool last) {
@@ -276,14 +249,10 @@ class FetchQueue {
     options_.progress(progress);
   }
 
-  HubSession& session_;
   TargetFolder& target_;
   const FetchOptions& options_;
   std::deque<Job> jobs_;
   size_t first_ = 0;  // all before it are done
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<Error> error_;
   FetchReport report_;
   std::chrono::steady_clock::time_point shown_{};
   std::atomic<uint64_t> fetched_{0};

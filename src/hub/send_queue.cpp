@@ -5,14 +5,13 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <thread>
 
 #include "hub/url.h"
+#include "hub/worker_crew.h"
 #include "source/quoted_text.h"
 
 namespace pippin {
@@ -21,7 +20,6 @@ namespace {
 constexpr size_t most_objects = 100;  // in one question for plans
 constexpr int most_plans = 4;         // for one object, as links expire
 constexpr long silence_seconds = 60;  // a storage host may take its time for the answer to a part
-constexpr auto progress_every = std::chrono::milliseconds(100);
 
 // An object on its way.
 struct Job {
@@ -61,10 +59,12 @@ struct Task {
   std::optional<size_t> part;  // none: finish the object, or plan it anew
 };
 
-class SendQueue {
+class SendQueue : private WorkerCrew {
  public:
   SendQueue(HubSession& session, const CommitTarget& target, const std::function<void(const UploadProgress&)>& progress)
-      : session_(session), target_(target), progress_(progress) {}
+      : WorkerCrew(session, "run it again: files that arrived whole are not sent again"),
+        target_(target),
+        progress_(progress) {}
 
   Status plan(const std::vector<SendItem>& items) {
     for (size_t begin = 0; begin < items.size(); begin += most_objects) {
@@ -81,12 +81,9 @@ class SendQueue {
   }
 
   Result<SendReport> run(int connections) {
-    std::vector<std::thread> workers;
-    for (int i = 0; i < std::clamp(connections, 1, 64); ++i) workers.emplace_back([this] { work(); });
-    watch();
-    for (auto& worker : workers) worker.join();
-    if (error_) return tl::unexpected<Error>(std::move(*error_));
-    show_progress(true);
+    const auto all_done = [this] { return std::ranges::all_of(jobs_, &Job::done); };
+    PIPPIN_CHECK(run_crew(
+        connections, [this] { work(); }, all_done, [this](bool last) { show_progress(last); }));
     return std::move(report_);
   }
 
@@ -217,32 +214,6 @@ class SendQueue {
     changed_.notify_all();
   }
 
-  void fail_with(Error error) {
-    const std::lock_guard lock(mutex_);
-    if (!error_) error_ = std::move(error);
-    session_.stop();
-    changed_.notify_all();
-  }
-
-  // Tells the progress until all is done.
-  void watch() {
-    while (true) {
-      {
-        std::unique_lock lock(mutex_);
-        changed_.wait_for(lock, progress_every);
-        if (session_.is_stopped() && !error_) {
-          error_ = Error{ErrorTag::interrupted,
-                         "",
-                         "interrupted",
-                         "run it again: files that arrived whole are not sent again",
-                         {}};
-        }
-        if (error_ || std::ranges::all_of(jobs_, [](const Job& job) { return job.done; })) return;
-      }
-      show_progress(false);
-    }
-  }
-
   void show_progress(bool last) {
     if (!progress_) return;
     const auto now = std::chrono::steady_clock::now();
@@ -266,13 +237,9 @@ class SendQueue {
     progress_(progress);
   }
 
-  HubSession& session_;
   const CommitTarget& target_;
   const std::function<void(const UploadProgress&)>& progress_;
   std::deque<Job> jobs_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<Error> error_;
   SendReport report_;
   std::chrono::steady_clock::time_point shown_{};
   uint64_t total_ = 0;  // of all that the Hub does not have

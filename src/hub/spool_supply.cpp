@@ -21,34 +21,6 @@ Error interrupted() {
 
 }  // namespace
 
-class SpoolSupply::Source final : public ByteSource {
- public:
-  Source(SpoolSupply& supply, size_t number, const RepoFile& file)
-      : supply_(supply), number_(number), size_(file.size), name_(file.name), identity_(identity_of(file)) {}
-
-  [[nodiscard]] Status read(uint64_t offset, std::span<std::byte> out) const override {
-    if (offset > size_ || out.size() > size_ - offset) {
-      return fail(ErrorTag::io, "a read lies inside its file",
-                  fmt::format("{}: {} bytes from {} of {}", name_, out.size(), offset, size_));
-    }
-    return out.empty() ? Status() : supply_.read(number_, offset, out);
-  }
-  void will_need(uint64_t /*offset*/, uint64_t /*size*/) const override {}
-  void done_with(uint64_t /*offset*/, uint64_t /*size*/) const override {}
-  void announce_use(uint64_t offset, uint64_t size) const override { supply_.change_uses(number_, offset, size, 1); }
-  void end_use(uint64_t offset, uint64_t size) const override { supply_.change_uses(number_, offset, size, -1); }
-  [[nodiscard]] std::string identity() const override { return identity_; }
-  [[nodiscard]] uint64_t size() const override { return size_; }
-  [[nodiscard]] const std::string& name() const override { return name_; }
-
- private:
-  SpoolSupply& supply_;
-  size_t number_;
-  uint64_t size_;
-  std::string name_;
-  std::string identity_;
-};
-
 SpoolSupply::SpoolSupply(HubSession& session, std::string repo, std::string commit, std::vector<SpoolFile> files,
                          SpoolOptions options)
     : session_(session), options_(std::move(options)) {
@@ -76,6 +48,7 @@ Result<std::vector<std::unique_ptr<ByteSource>>> SpoolSupply::begin(const fs::pa
   for (const auto& file : files_) wanted.push_back(file.file);
   std::vector<ArrivalNote> notes;
   PIPPIN_CHECK(notes_.open(folder, wanted, resume, notes));
+  FileSupplier& supplier = *this;
   std::vector<std::unique_ptr<ByteSource>> sources;
   for (size_t i = 0; i < files_.size(); ++i) {
     // States between the pieces of this run would not be met again.
@@ -83,7 +56,7 @@ Result<std::vector<std::unique_ptr<ByteSource>>> SpoolSupply::begin(const fs::pa
       return state.first % options_.piece_size != 0 && state.first != files_[i].file.size;
     });
     files_[i].note = std::move(notes[i]);
-    sources.push_back(std::make_unique<Source>(*this, i, files_[i].file));
+    sources.push_back(std::make_unique<SuppliedFile>(supplier, i, files_[i].file));
   }
   return sources;
 }
@@ -109,19 +82,6 @@ uint64_t SpoolSupply::trusted_bytes(size_t number) const {
   const File& file = files_[number];
   if (file.note.whole || !file.local.empty()) return file.file.size;
   return file.note.states.empty() ? 0 : file.note.states.rbegin()->first;
-// The bytes that nobody uses and whose digest is to come.
-uint64_t SpoolSupply::leaving_locked() const {
-  uint64_t bytes = 0;
-  for (size_t i = counted_.first; i < files_.size() && i <= next_file_; ++i) {
-    const auto& pieces = files_[i].pieces;
-    size_t piece = std::max(files_[i].first_piece, i == counted_.first ? counted_.second : 0);
-    for (; piece < pieces.size() && pieces[piece].is_given; ++piece) {
-      if (pieces[piece].uses == 0) bytes += size_of(files_[i], piece);
-    }
-  }
-  return bytes;
-}
-
 }
 
 // ---- readers
@@ -147,6 +107,19 @@ void SpoolSupply::release_locked(size_t number, size_t index) {
   spooled_ -= size_of(files_[number], index);
   piece.there = 0;
   changed_.notify_all();
+}
+
+// The bytes that nobody uses and whose digest is to come.
+uint64_t SpoolSupply::leaving_locked() const {
+  uint64_t bytes = 0;
+  for (size_t i = counted_.first; i < files_.size() && i <= next_file_; ++i) {
+    const auto& pieces = files_[i].pieces;
+    size_t piece = std::max(files_[i].first_piece, i == counted_.first ? counted_.second : 0);
+    for (; piece < pieces.size() && pieces[piece].is_given; ++piece) {
+      if (pieces[piece].uses == 0) bytes += size_of(files_[i], piece);
+    }
+  }
+  return bytes;
 }
 
 Status SpoolSupply::read(size_t number, uint64_t offset, std::span<std::byte> out) {
@@ -414,7 +387,6 @@ Status SpoolSupply::wait_for_count(const Piece& piece, uint64_t bytes) {
     lock.lock();
   }
 }
-  counted_ = {number, index + 1};
 
 Status SpoolSupply::count_piece(size_t number, size_t index, RunningDigest& digest) {
   File& file = files_[number];
@@ -442,6 +414,7 @@ Status SpoolSupply::count_piece(size_t number, size_t index, RunningDigest& dige
     }
   }
   file.pieces[index].is_counted = true;
+  counted_ = {number, index + 1};
   release_locked(number, index);
   return {};
 }

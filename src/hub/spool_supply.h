@@ -17,6 +17,7 @@
 #include "hub/hub_session.h"
 #include "hub/remote_file.h"
 #include "hub/running_digest.h"
+#include "hub/supplied_file.h"
 #include "pippin/hub.h"
 #include "source/byte_supply.h"
 
@@ -40,7 +41,7 @@ struct SpoolFile {
 // after each piece is noted, so that a later run fetches a file from the first piece that it still needs.
 //
 // A server that knows no ranges sends a file at its own pace: all of it may come to lie on the disk.
-class SpoolSupply final : public ByteSupply {
+class SpoolSupply final : public ByteSupply, private FileSupplier {
  public:
   SpoolSupply(HubSession& session, std::string repo, std::string commit, std::vector<SpoolFile> files,
               SpoolOptions options);
@@ -59,7 +60,6 @@ class SpoolSupply final : public ByteSupply {
   [[nodiscard]] uint64_t most_spooled() const;
 
  private:
-  class Source;
   struct Piece {
     uint64_t there = 0;  // bytes
     uint32_t uses = 0;
@@ -94,7 +94,7 @@ class SpoolSupply final : public ByteSupply {
   [[nodiscard]] std::filesystem::path path_of(size_t file, size_t piece) const;
   [[nodiscard]] uint64_t size_of(const File& file, size_t piece) const;
 
-  void change_uses(size_t file, uint64_t offset, uint64_t size, int by);
+  void change_uses(size_t file, uint64_t offset, uint64_t size, int by) override;
   void release_locked(size_t file, size_t piece);
   [[nodiscard]] uint64_t leaving_locked() const;
   Status read(size_t file, uint64_t offset, std::span<std::byte> out) override;
