@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "hub/access_case.h"
 #include "hub/cache_scan.h"
 #include "hub/disk_file.h"
 #include "hub/hub_api.h"
@@ -27,11 +28,6 @@ using testing::Not;
 constexpr uint64_t piece = 64 << 10;
 const std::string repo = "org/model";
 const std::string readme_id = "b45ef6fec89518d314f546fd6c3025367b721684";  // git's id of "Hello, World!"
-
-std::string content_of(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 // A repository with small files, an empty one, a folder, and two large ones of five and seven pieces.
 class Download : public testing::Test {
@@ -333,18 +329,6 @@ TEST_F(Download, AHubThatCannotBeReachedIsForgivenWhereAllIsThere) {
 }
 
 // ---- who may what
-
-struct AccessCase {
-  const char* name;
-  const char* repo;
-  const char* token;
-  ErrorTag tag;
-  const char* says;
-};
-
-void PrintTo(const AccessCase& one, std::ostream* out) {
-  *out << one.name;
-}
 
 class Access : public Download, public testing::WithParamInterface<AccessCase> {};
 

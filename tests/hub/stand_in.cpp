@@ -13,6 +13,11 @@
 
 namespace pippin {
 
+std::string content_of(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
 std::string noise(size_t size, uint64_t seed) {
   std::string bytes(size, '\0');
   for (auto& byte : bytes) {

@@ -16,6 +16,9 @@
 
 namespace pippin {
 
+// A file's content; empty where there is none.
+std::string content_of(const std::filesystem::path& path);
+
 // Bytes that no two offsets share for long.
 std::string noise(size_t size, uint64_t seed);
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 
+#include "hub/access_case.h"
 #include "hub/download.h"
 #include "hub/stand_in.h"
 #include "hub/upload_api.h"
@@ -25,11 +26,6 @@ using testing::Not;
 
 const std::string repo = "org/new";
 const std::string token = "hf_good";
-
-std::string content_of(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 // A folder with small files, an empty one, a folder in it, and three large files of 300, 250 and 200 kB.
 class Upload : public testing::Test {
@@ -332,18 +328,6 @@ TEST_F(Upload, TheHubSaysHowLongToWait) {
 }
 
 // ---- who may what
-
-struct AccessCase {
-  const char* name;
-  const char* repo;
-  const char* token;
-  ErrorTag tag;
-  const char* says;
-};
-
-void PrintTo(const AccessCase& one, std::ostream* out) {
-  *out << one.name;
-}
 
 class UploadAccess : public Upload, public testing::WithParamInterface<AccessCase> {};
 
