@@ -4,26 +4,19 @@
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from reference_venv import enter
+
 EXAMPLE = ROOT / "examples" / "kjv-tiny"
 PROMPTS = ["In the beginning God", "The LORD is my", "And it came to pass", "Blessed are the"]
 TOKENS = 60
-
-
-def enter_venv():
-    """Runs this file again in the reference tools' environment."""
-    marker = "PIPPIN_REFERENCE_ENTERED"
-    if marker in os.environ:
-        return
-    python = subprocess.run([sys.executable, "-B", ROOT / "tools" / "reference_venv"], check=True, capture_output=True, text=True)
-    os.environ[marker] = "1"
-    os.execv(python.stdout.strip(), [python.stdout.strip(), "-B", *sys.argv])
 
 
 def pippin(program, *arguments):
@@ -71,7 +64,7 @@ def check_greedy(program, folder, name, flags):
 
 
 def main():
-    enter_venv()
+    enter()
     program = Path(sys.argv[1]).resolve()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

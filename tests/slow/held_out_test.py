@@ -24,6 +24,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from reference_venv import enter
 CASES = ROOT / "tests" / "conformance" / "lm"
 RECIPES = ["mixed_2_6", "mixed_3_4", "mixed_3_6", "mixed_4_6"]
 
@@ -150,10 +153,7 @@ def read_options():
 
 if __name__ == "__main__":
     parsed = read_options()
-    if os.environ.get("PIPPIN_REFERENCE_VENV") != "1":
-        python = subprocess.run([sys.executable, ROOT / "tools" / "reference_venv"], check=True, capture_output=True, text=True).stdout.strip()
-        os.environ["PIPPIN_REFERENCE_VENV"] = "1"
-        os.execv(python, [python, *sys.argv])
+    enter()
     sys.path[:0] = [str(ROOT / "tools")]
     import held_out_sources
     import reference_runs

@@ -5,7 +5,6 @@
 Runs itself again in the environment that tools/reference_venv makes.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,9 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from reference_venv import enter
 EXAMPLE = ROOT / "examples" / "kjv-tiny"
 PIPPIN = ""
 
@@ -54,9 +56,6 @@ class ReferencePackages(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if os.environ.get("PIPPIN_REFERENCE_VENV") != "1":
-        python = subprocess.run([sys.executable, ROOT / "tools" / "reference_venv"], check=True, capture_output=True, text=True).stdout.strip()
-        os.environ["PIPPIN_REFERENCE_VENV"] = "1"
-        os.execv(python, [python, *sys.argv])
+    enter()
     PIPPIN = str(Path(sys.argv[1]).resolve())
     unittest.main(argv=sys.argv[:1] + sys.argv[2:])

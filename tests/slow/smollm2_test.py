@@ -7,26 +7,19 @@ measure is the same weights in float32, from which pippin may be at most twice a
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from reference_venv import enter
+
 PROMPT = 24
 TOKENS = 28
 QUESTION = "What is the capital of France?"
-
-
-def enter_venv():
-    """Runs this file again in the reference tools' environment."""
-    marker = "PIPPIN_REFERENCE_ENTERED"
-    if marker in os.environ:
-        return
-    python = subprocess.run([sys.executable, "-B", ROOT / "tools" / "reference_venv"], check=True, capture_output=True, text=True)
-    os.environ[marker] = "1"
-    os.execv(python.stdout.strip(), [python.stdout.strip(), "-B", *sys.argv])
 
 
 def told(*command):
@@ -92,7 +85,7 @@ def check_greedy(pippin, work):
 
 
 def main():
-    enter_venv()
+    enter()
     pippin, driver = sys.argv[1], sys.argv[2]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

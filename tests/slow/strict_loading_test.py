@@ -21,6 +21,9 @@ import zlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from reference_venv import enter
 CASES = ROOT / "tests" / "conformance"
 LIST = Path(__file__).with_name("reference_cannot_load.json")
 TOOLS = {"lm": "mlx_lm", "vlm": "mlx_vlm"}
@@ -107,8 +110,5 @@ def main():
 
 
 if __name__ == "__main__":
-    if os.environ.get("PIPPIN_REFERENCE_VENV") != "1":
-        python = subprocess.run([sys.executable, ROOT / "tools" / "reference_venv"], check=True, capture_output=True, text=True).stdout.strip()
-        os.environ["PIPPIN_REFERENCE_VENV"] = "1"
-        os.execv(python, [python, *sys.argv])
+    enter()
     sys.exit(main())

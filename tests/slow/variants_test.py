@@ -18,7 +18,6 @@ import copy
 import gc
 import json
 import math
-import os
 import random
 import shutil
 import struct
@@ -29,6 +28,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from reference_venv import enter
 MOST_ELEMENTS = 6_000_000
 
 AFFINE = [{"quantize": True, "q_bits": bits, "q_group_size": group} for bits in (2, 3, 4, 5, 6, 8) for group in (32, 64, 128)]
@@ -336,10 +338,7 @@ def main():
 
 
 if __name__ == "__main__":
-    if os.environ.get("PIPPIN_REFERENCE_VENV") != "1":
-        python = subprocess.run([sys.executable, ROOT / "tools" / "reference_venv"], check=True, capture_output=True, text=True).stdout.strip()
-        os.environ["PIPPIN_REFERENCE_VENV"] = "1"
-        os.execv(python, [python, *sys.argv])
+    enter()
     from config_changes import change_config, change_dtype, changes, leaves, model_fields, parts, said
     from reference_models import Reference, record
     from source_trace import Trace, accepts, follow, shapes_of

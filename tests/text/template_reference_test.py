@@ -14,7 +14,10 @@ import unittest
 import zipfile
 from pathlib import Path
 
-from reference_venv import Driver, enter
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from driver_program import Driver
+from reference_venv import enter
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ["trl==1.16.0", "axolotl==0.19.0"]

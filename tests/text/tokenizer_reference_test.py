@@ -13,7 +13,10 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from reference_venv import ROOT, Driver, enter
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from driver_program import Driver
+from reference_venv import ROOT, enter
 
 LLAMA_3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
