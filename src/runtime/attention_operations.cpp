@@ -16,14 +16,6 @@ namespace {
 
 namespace mx = mlx::core;
 
-StepValue one(mx::array array) {
-  return {std::move(array), {}, {}};
-}
-
-mx::array scalar(double value, const mx::array& like) {
-  return mx::array(static_cast<float>(value), like.dtype());
-}
-
 // The first `dims` elements times the amplitude, the others as they are.
 mx::array amplified(const mx::array& x, const RopeTable& table) {
   if (table.amplitude == 1) return x;
@@ -183,19 +175,19 @@ Operation attend(const OperationSite& site) {
     const mx::array& q = array_of(inputs, 0);
     const mx::array& k = array_of(inputs, 1);
     const mx::array& v = array_of(inputs, 2);
-    const auto kept = cache.append(k, shared ? mx::slice(v, {0, 0, 0, 0}, {v.shape(0), v.shape(1), v.shape(2), 0}) : v);
+    cache.append(k, shared ? mx::slice(v, {0, 0, 0, 0}, {v.shape(0), v.shape(1), v.shape(2), 0}) : v);
     if (pool) {
       if (auto own = own_attention(pool, q, shared, settings, pass, cache)) return one(*own);
     }
+    const auto kept = cache.kept();
     mx::array values = kept.second;
     if (shared) {
       const mx::array& keys = kept.first;
       values = mx::slice(keys, {0, 0, 0, 0}, {keys.shape(0), keys.shape(1), keys.shape(2), *shared});
     }
-    std::optional<mx::array> sinks = settings.sinks;
-    AttendSettings own = settings;
-    if (sinks) own.sinks = mx::astype(*sinks, q.dtype());
-    return one(attention(q, kept.first, values, own, pass, cache));
+    AttendSettings cast = settings;
+    if (cast.sinks) cast.sinks = mx::astype(*cast.sinks, q.dtype());
+    return one(attention(q, kept.first, values, cast, pass, cache));
   };
 }
 

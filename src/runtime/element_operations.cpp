@@ -12,14 +12,6 @@ namespace {
 
 namespace mx = mlx::core;
 
-StepValue one(mx::array array) {
-  return {std::move(array), {}, {}};
-}
-
-mx::array scalar(double value, const mx::array& like) {
-  return mx::array(static_cast<float>(value), like.dtype());
-}
-
 // Both operands; a number takes the other's dtype, as Python's numbers do.
 std::pair<mx::array, mx::array> operands(StepInputs inputs) {
   const StepValue& x = *inputs[0];

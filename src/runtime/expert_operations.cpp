@@ -13,10 +13,6 @@ namespace {
 
 namespace mx = mlx::core;
 
-StepValue one(mx::array array) {
-  return {std::move(array), {}, {}};
-}
-
 const mx::array& weights_of(StepInputs inputs, size_t position) {
   const StepValue* value = inputs[position];
   if (value == nullptr || !value->second)

@@ -13,10 +13,17 @@ namespace {
 
 namespace mx = mlx::core;
 
-// The weight as the kernels see it; the arrays must have been evaluated.
+bool lies_dense(const MaybeArray& array) {
+  return !array || array->flags().row_contiguous;
+}
+
+// The weight as the kernels see it, where they can read it; the arrays must have been evaluated.
 std::optional<WeightView> view_of(const ModuleWeight& weight) {
   const mx::array& w = weight.weight;
   if (w.ndim() < 2) return std::nullopt;
+  if (!lies_dense(w) || !lies_dense(weight.scales) || !lies_dense(weight.biases) || !lies_dense(weight.bias))
+    return std::nullopt;
+  if (weight.bias && !floating_dtype_of(weight.bias->dtype())) return std::nullopt;
   WeightView view;
   view.rows = w.shape(-2);
   view.columns = weight.columns();
@@ -35,10 +42,6 @@ std::optional<WeightView> view_of(const ModuleWeight& weight) {
   if (dtype) view.dtype = *dtype;
   if (!check(view)) return std::nullopt;
   return view;
-}
-
-bool lies_dense(const MaybeArray& array) {
-  return !array || array->flags().row_contiguous;
 }
 
 // The dtype of a product, where the kernels give it: that of x.
@@ -71,12 +74,6 @@ InputRows rows_of(const HostBuffer& x) {
 
 }  // namespace
 
-bool host_can_multiply(const ModuleWeight& weight) {
-  const bool dense =
-      lies_dense(weight.weight) && lies_dense(weight.scales) && lies_dense(weight.biases) && lies_dense(weight.bias);
-  return dense && (!weight.bias || floating_dtype_of(weight.bias->dtype())) && view_of(weight).has_value();
-}
-
 struct HostLinear::Layers {
   HostPool pool;
   std::vector<ModuleWeight> weights;
@@ -87,9 +84,9 @@ struct HostLinear::Layers {
 std::optional<HostLinear> HostLinear::of(const HostPool& pool, std::vector<ModuleWeight> weights) {
   auto layers = std::make_shared<Layers>();
   for (const ModuleWeight& weight : weights) {
-    if (!host_can_multiply(weight) || weight.weight.ndim() != 2) return std::nullopt;
-    if (weight.columns() != weights[0].columns()) return std::nullopt;
-    layers->outputs.push_back(output_of(weight, *view_of(weight)));
+    const auto view = view_of(weight);
+    if (!view || weight.weight.ndim() != 2 || weight.columns() != weights[0].columns()) return std::nullopt;
+    layers->outputs.push_back(output_of(weight, *view));
   }
   for (const mx::Dtype dtype : {mx::float32, mx::bfloat16, mx::float16}) {
     const mx::array x = mx::zeros({1}, dtype);
@@ -122,7 +119,7 @@ std::vector<mx::array> HostLinear::operator()(const mx::array& x) const {
 
 MaybeArray host_embedding(const mx::array& ids, const ModuleWeight& weight) {
   const auto view = view_of(weight);
-  if (!view || !host_can_multiply(weight) || ids.dtype() != mx::int32) return std::nullopt;
+  if (!view || ids.dtype() != mx::int32) return std::nullopt;
   // Without scales of a floating dtype MLX gives BF16.
   const mx::Dtype dtype =
       weight.scales ? (weight.biases ? weight.scales->dtype() : mx::bfloat16) : weight.weight.dtype();
@@ -140,8 +137,7 @@ MaybeArray host_embedding(const mx::array& ids, const ModuleWeight& weight) {
 MaybeArray host_switch_linear(const HostPool& pool, const mx::array& x, const mx::array& chosen,
                               const ModuleWeight& weight) {
   const auto view = view_of(weight);
-  if (!view || !host_can_multiply(weight) || !keeps_dtype(x, weight) || x.ndim() != 5 || chosen.ndim() != 3)
-    return std::nullopt;
+  if (!view || !keeps_dtype(x, weight) || x.ndim() != 5 || chosen.ndim() != 3) return std::nullopt;
   if (x.shape(-1) != view->columns) return std::nullopt;
   const mx::array experts = chosen.dtype() == mx::int32 ? chosen : mx::astype(chosen, mx::int32);
   const mx::Shape shape{chosen.shape(0), chosen.shape(1), chosen.shape(2), 1, static_cast<int>(view->rows)};
@@ -160,8 +156,7 @@ MaybeArray host_switch_linear(const HostPool& pool, const mx::array& x, const mx
 
 MaybeArray host_multi_linear(const HostPool& pool, const mx::array& x, const ModuleWeight& weight, bool transpose) {
   const auto view = view_of(weight);
-  if (!view || !host_can_multiply(weight) || !keeps_dtype(x, weight) || x.ndim() != 4 || weight.bias)
-    return std::nullopt;
+  if (!view || !keeps_dtype(x, weight) || x.ndim() != 4 || weight.bias) return std::nullopt;
   const int64_t width = transpose ? view->columns : view->rows;
   if (x.shape(1) != view->matrices || x.shape(3) != width) return std::nullopt;
   mx::Shape shape = x.shape();

@@ -23,9 +23,6 @@ namespace pippin {
 using HostPool = std::shared_ptr<ThreadPool>;
 using MaybeArray = std::optional<mlx::core::array>;
 
-// Whether the kernels can read this weight.
-bool host_can_multiply(const ModuleWeight& weight);
-
 // Layers that read the same x, made ready once.
 class HostLinear {
  public:

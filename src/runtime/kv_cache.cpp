@@ -65,7 +65,7 @@ mx::array LayerCache::used(const Store& store) const {
                         dtype_);
 }
 
-std::pair<mx::array, mx::array> LayerCache::append(const mx::array& keys, const mx::array& values) {
+void LayerCache::append(const mx::array& keys, const mx::array& values) {
   const int count = keys.shape(2);
   dtype_ = keys.dtype();
   forget_old();
@@ -78,7 +78,6 @@ std::pair<mx::array, mx::array> LayerCache::append(const mx::array& keys, const 
   put(values_, values);
   length_ += count;
   seen_ += count;
-  return kept();
 }
 
 std::pair<mx::array, mx::array> LayerCache::kept() const {

@@ -24,10 +24,9 @@ class LayerCache {
   // window: tokens beyond which a token is never looked at again; nothing: all are kept.
   LayerCache(const CacheOptions& options, std::optional<int> window) : options_(options), window_(window) {}
 
-  // Appends keys and values [batch, heads, n, dim] and gives all that are kept, oldest first. The last of them belongs
-  // to the last token appended.
-  std::pair<mlx::core::array, mlx::core::array> append(const mlx::core::array& keys, const mlx::core::array& values);
-  // What is kept, without appending. Not before the first append.
+  // Appends keys and values [batch, heads, n, dim].
+  void append(const mlx::core::array& keys, const mlx::core::array& values);
+  // All that are kept, oldest first; the last belong to the last token appended. Not before the first append.
   [[nodiscard]] std::pair<mlx::core::array, mlx::core::array> kept() const;
 
   // The arrays with room behind what is kept, [batch, heads, room, dim]; nothing where they are quantized.

@@ -7,7 +7,6 @@
 #include "convert/spec_choice.h"
 #include "runtime/decoder.h"
 #include "runtime/fault.h"
-#include "runtime/memory.h"
 #include "runtime/weight_source.h"
 #include "source/checkpoint.h"
 
@@ -42,10 +41,9 @@ Result<LanguageModel> LanguageModel::load(const std::filesystem::path& folder, c
   parts->spec = choice.spec;
   PIPPIN_TRY(const SpecPtr spec, parts->library.spec(choice.spec));
   if (!has_decoder(*spec)) return tl::unexpected<Error>(no_decoder(choice.spec));
-  PIPPIN_TRY(OpenedModel opened, open_weights(folder, parts->library, spec, on_cpu));
+  PIPPIN_TRY(OpenedModel opened, open_weights(folder, parts->library, spec, on_cpu, options.check_memory));
   parts->weights = std::move(opened.weights);
   parts->weight_bytes = parts->weights->bytes();
-  if (options.check_memory) PIPPIN_CHECK(check_memory(parts->weight_bytes, folder));
   PIPPIN_TRY(DecoderProgram program, make_decoder_program(*opened.scope));
   for (const auto& node : program.nodes) {
     if (node.op != "embedding" || parts->vocabulary > 0) continue;

@@ -45,7 +45,8 @@ class LanguageModel {
 
   // Token ids int32 [batch, length] -> logits [batch, length, vocabulary] in the model's dtype, not yet evaluated.
   // With `last_only`, of the last position only: [batch, 1, vocabulary]. The cache takes the tokens in; all its
-  // sequences have the same length. An id outside of the vocabulary is an error. Not from two threads at a time.
+  // sequences have the same length. Ids lie in the vocabulary, which is the caller's word. Not from two threads at a
+  // time.
   [[nodiscard]] Result<mlx::core::array> forward(const mlx::core::array& ids, KvCache& cache, bool last_only = false,
                                                  const StepObserver* observer = nullptr) const;
 

@@ -53,7 +53,7 @@ uint64_t available_memory() {
 #endif
 }
 
-Status check_memory(uint64_t bytes, const std::filesystem::path& model) {
+Status check_fit(uint64_t bytes, const std::filesystem::path& model) {
   const uint64_t available = available_memory();
   if (available == 0 || bytes <= available) return {};
   constexpr double gb = 1e9;

@@ -13,6 +13,6 @@ namespace pippin {
 uint64_t available_memory();
 
 // An error (no_space) where `bytes` do not fit.
-Status check_memory(uint64_t bytes, const std::filesystem::path& model);
+Status check_fit(uint64_t bytes, const std::filesystem::path& model);
 
 }  // namespace pippin

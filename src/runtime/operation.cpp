@@ -71,4 +71,12 @@ const mlx::core::array& array_of(StepInputs inputs, size_t position) {
   return *value->array;
 }
 
+StepValue one(mlx::core::array array) {
+  return {std::move(array), {}, {}};
+}
+
+mlx::core::array scalar(double value, const mlx::core::array& like) {
+  return mlx::core::array(static_cast<float>(value), like.dtype());
+}
+
 }  // namespace pippin

@@ -75,7 +75,13 @@ const OperationTable& expert_operations();     // route, switch_linear ...
 // The maker of an operation of any table, or null.
 OperationMaker find_operation(std::string_view op);
 
-// The array of an input; a number becomes an array of `like`'s dtype.
+// The array of an input; a Fault where it is none.
 const mlx::core::array& array_of(StepInputs inputs, size_t position);
+
+// A value that is just this array.
+StepValue one(mlx::core::array array);
+
+// A number as an array of no axes, in the dtype of what it meets.
+mlx::core::array scalar(double value, const mlx::core::array& like);
 
 }  // namespace pippin

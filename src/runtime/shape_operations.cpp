@@ -17,10 +17,6 @@ std::vector<int> integers(const OperationSite& site, const char* key) {
   return result;
 }
 
-StepValue one(mx::array array) {
-  return {std::move(array), {}, {}};
-}
-
 // [batch, length, count * dim] -> [batch, count, length, dim]
 Operation heads(const OperationSite& site) {
   const int count = site.integer("count");

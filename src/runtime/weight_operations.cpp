@@ -16,10 +16,6 @@ mx::array parameter_of(const OperationSite& site, const std::string& name) {
   return value_or_throw(site.weights.load(name));
 }
 
-StepValue one(mx::array array) {
-  return {std::move(array), {}, {}};
-}
-
 Operation embedding(const OperationSite& site) {
   return [weight = ModuleWeight::load(site.weights, site.text("at")), own = site.pool != nullptr](StepInputs inputs,
                                                                                                   Pass&) {
@@ -100,7 +96,7 @@ Operation multi_linear(const OperationSite& site) {
 }
 
 Operation parameter(const OperationSite& site) {
-  return [value = parameter_of(site, site.text("at"))](StepInputs, Pass&) { return StepValue{value, {}, {}}; };
+  return [value = parameter_of(site, site.text("at"))](StepInputs, Pass&) { return one(value); };
 }
 
 // The bare parameters that `at` names with 0, 1, 2 ... for its *, on a new first axis.
@@ -111,7 +107,7 @@ Operation parameters(const OperationSite& site) {
   std::vector<mx::array> all;
   for (int k = 0; k < site.integer("count"); ++k)
     all.push_back(parameter_of(site, at.substr(0, star) + std::to_string(k) + at.substr(star + 1)));
-  return [value = mx::stack(all)](StepInputs, Pass&) { return StepValue{value, {}, {}}; };
+  return [value = mx::stack(all)](StepInputs, Pass&) { return one(value); };
 }
 
 // Rows of a table by position; positions beyond its end take its last row.
@@ -121,7 +117,7 @@ Operation position_embedding(const OperationSite& site) {
     const int last = weight.weight.shape(0) - 1;
     const mx::array positions =
         mx::minimum(mx::arange(pass.offset + first, pass.offset + first + pass.length), mx::array(last));
-    return StepValue{mx::expand_dims(weight.rows(positions), 0), {}, {}};
+    return one(mx::expand_dims(weight.rows(positions), 0));
   };
 }
 
@@ -181,7 +177,7 @@ Operation layer_norm(const OperationSite& site) {
     if (pool) {
       if (auto y = host_layer_norm(pool, array_of(inputs, 0), weight, bias, eps)) return one(*y);
     }
-    return StepValue{mx::fast::layer_norm(array_of(inputs, 0), weight, bias, eps), {}, {}};
+    return one(mx::fast::layer_norm(array_of(inputs, 0), weight, bias, eps));
   };
 }
 
@@ -192,7 +188,7 @@ Operation l2_norm(const OperationSite& site) {
     const mx::array& x = array_of(inputs, 0);
     const mx::array wide = mx::astype(x, mx::float32);
     const mx::array length = mx::sqrt(mx::sum(mx::square(wide), -1, true));
-    return StepValue{mx::astype(mx::divide(wide, mx::maximum(length, mx::array(eps))), x.dtype()), {}, {}};
+    return one(mx::astype(mx::divide(wide, mx::maximum(length, mx::array(eps))), x.dtype()));
   };
 }
 

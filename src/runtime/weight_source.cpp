@@ -11,6 +11,7 @@
 #include "execute/evaluator.h"
 #include "plan/loaded_model.h"
 #include "runtime/fault.h"
+#include "runtime/memory.h"
 #include "runtime/mlx_dtype.h"
 #include "runtime/resident_weights.h"
 #include "source/checkpoint.h"
@@ -106,10 +107,11 @@ class LoadedWeights : public WeightSource {
 }  // namespace
 
 Result<OpenedModel> open_weights(const std::filesystem::path& folder, const SpecLibrary& library, const SpecPtr& spec,
-                                 bool resident) {
+                                 bool resident, bool check_memory) {
   PIPPIN_TRY(Checkpoint checkpoint, Checkpoint::open(folder, FileSelection::mlx_lm));
   PIPPIN_TRY(LoadedModel model, load_model(checkpoint, library, spec, PlanRequest{}));
   auto weights = std::make_unique<LoadedWeights>(std::move(checkpoint), std::move(model));
+  if (check_memory) PIPPIN_CHECK(check_fit(weights->bytes(), folder));
   PIPPIN_CHECK(weights->take_files(resident));
   auto scope = weights->take_scope();
   return OpenedModel{std::move(weights), std::move(scope)};

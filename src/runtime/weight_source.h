@@ -42,7 +42,8 @@ struct OpenedModel {
 // the files are not read: with `resident` (for the CPU) they are the files' bytes, read into memory as they are;
 // otherwise MLX reads them when they are first used. All others are computed by the conversion's recipes when they are
 // loaded. The library must outlive the model.
+// check_memory: an error (no_space) before any tensor is read where the weights do not fit into the memory there is.
 Result<OpenedModel> open_weights(const std::filesystem::path& folder, const SpecLibrary& library, const SpecPtr& spec,
-                                 bool resident);
+                                 bool resident, bool check_memory);
 
 }  // namespace pippin

@@ -36,7 +36,7 @@ class ProgramMaker {
     layers = static_cast<int>(count);
     StepScope start(&scope_, decoder_.start, recorder_, prefix_, -1);
     start.set("ids", ProgramRecorder::handle(0));
-    PIPPIN_CHECK(carry(start, start, ""));
+    PIPPIN_CHECK(carry(start, ""));
     for (int i = 0; i < layers; ++i) PIPPIN_CHECK(layer(start, i));
     StepScope finish(&start, decoder_.finish, recorder_, prefix_, -1);
     for (const auto& [name, value] : carried_) finish.set(name, value);
@@ -50,16 +50,15 @@ class ProgramMaker {
     for (const auto& [name, value] : carried_) bindings.set(name, value);
     PIPPIN_TRY(const std::string at, decoder_.at.fill(bindings));
     StepScope steps(&bindings, decoder_.layer, recorder_, prefix_ + at, number);
-    return carry(start, steps, "next_");
+    return carry(steps, "next_");
   }
 
   // Takes over the values that go from layer to layer: x, and whatever has a next_NAME. All are read before any
   // changes.
-  Status carry(StepScope& start, StepScope& from, const std::string& prefix) {
+  Status carry(StepScope& from, const std::string& prefix) {
     std::vector<std::pair<std::string, Value>> taken;
     for (const auto& name : decoder_.carried) {
-      auto value = from.lookup(prefix + name);
-      if (!value && prefix.empty()) value = start.lookup(name);
+      const auto value = from.lookup(prefix + name);
       PIPPIN_TRY(const int node, node_of(value, scope_.spec(), (prefix + name).c_str()));
       taken.emplace_back(name, ProgramRecorder::handle(node));
     }
