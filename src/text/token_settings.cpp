@@ -85,7 +85,7 @@ Status add_legacy(const Json& ids, const std::vector<std::pair<std::string, std:
   }
   for (const auto& [id, token] : sorted) {
     const bool special =
-        std::any_of(named.begin(), named.end(), [&](const auto& pair) { return pair.second == token; });
+        std::any_of(named.begin(), named.end(), [&text = token](const auto& pair) { return pair.second == text; });
     PIPPIN_TRY(Json form, added_token(token, "added_tokens.json", special, true));
     added.push_back(std::move(form));
   }

@@ -16,7 +16,7 @@ namespace pippin {
 
 struct Tokenizer::Content {
   struct Close {
-    void operator()(const PippinTokenizer* engine) const { pippin_tokenizer_close(engine); }
+    void operator()(const PippinTokenizer* opened) const { pippin_tokenizer_close(opened); }
   };
   std::unique_ptr<const PippinTokenizer, Close> engine;
   std::vector<std::pair<std::string, std::string>> special_tokens;
