@@ -52,6 +52,13 @@ class Model {
 // bad_config, mismatch, unsupported (a model that cannot run yet), no_space (more weights than memory).
 Result<Model> load(const std::filesystem::path& folder, const ModelOptions& options = {});
 
+// What of a rendered chat is wanted, for a prompt in two parts (pippin/prompt_cache.h).
+enum class PromptPart : uint8_t {
+  whole,
+  opening,       // up to the end of the user's message; no answer is asked for
+  continuation,  // from the begin of the user's message on: what comes before it was read with the opening
+};
+
 // What to go on from. One of ids, messages and text, in this order.
 struct Prompt {
   std::string text;                    // the user's message
@@ -62,6 +69,7 @@ struct Prompt {
   bool use_template = true;            // false: the text as it is
   bool use_default_template = false;   // ChatML where the model has no template
   std::string template_variables;      // a JSON object: {"enable_thinking": false}
+  PromptPart part = PromptPart::whole;
 };
 
 // As mlx_lm's samplers: top_p, min_p, XTC, top_k, in this order, then a draw at the temperature.

@@ -73,7 +73,10 @@ int run(int argc, char** argv, const RuntimeRuns& runs) {
     Run command = add(app, common);
     commands.emplace_back(app.get_subcommands({}).back()->get_name(), std::move(command));
   }
-  commands.emplace_back("generate", add_generate(app, common, runs));
+  for (const auto& add : {add_generate, add_cache_prompt}) {
+    Run command = add(app, common, runs);
+    commands.emplace_back(app.get_subcommands({}).back()->get_name(), std::move(command));
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

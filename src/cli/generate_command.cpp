@@ -5,8 +5,13 @@ namespace pippin::cli {
 Run add_generate(CLI::App& app, const std::shared_ptr<Common>& common, const RuntimeRuns& runs) {
   CLI::App& command = *app.add_subcommand("generate", "Let a model answer a prompt");
   auto a = std::make_shared<GenerateArguments>();
-  add_model_flags(command, a->model);
+  add_model_flags(command, a->model)->required(false);
   add_prompt_flags(command, *a);
+  command
+      .add_option("--prompt-cache-file", a->prompt_cache_file,
+                  "What comes before the prompt, read already: a file of pippin cache-prompt or mlx_lm.cache_prompt")
+      ->type_name("FILE")
+      ->group("Prompt");
   add_length_flags(command, a->options);
   add_sampling_flags(command, a->options.sampling);
   add_cache_flags(command, a->options);

@@ -20,14 +20,16 @@ std::string take_bias(SamplingOptions& sampling, const std::string& text) {
 
 }  // namespace
 
-void add_model_flags(CLI::App& command, ModelArguments& a) {
-  command.add_option("model,--model", a.model, "Folder of an MLX model or of a checkpoint, or org/name on the Hub")
-      ->required()
-      ->type_name("MODEL");
+CLI::Option* add_model_flags(CLI::App& command, ModelArguments& a) {
+  CLI::Option* model =
+      command.add_option("model,--model", a.model, "Folder of an MLX model or of a checkpoint, or org/name on the Hub")
+          ->required()
+          ->type_name("MODEL");
   command.add_option("--revision", a.revision, "Branch, tag or commit of a repository")->capture_default_str();
   command.add_option("--arch", a.arch, "Spec name, spec file or folder of specs")->allow_extra_args(false);
   command.add_flag("--mlx-kernels", a.mlx_kernels, "On the CPU: compute with MLX's own kernels");
   command.add_flag("--trust-remote-code", a.trust_remote_code, "Accepted; no code of a model is ever run");
+  return model;
 }
 
 void add_prompt_flags(CLI::App& command, GenerateArguments& a) {

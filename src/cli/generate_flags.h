@@ -31,10 +31,20 @@ struct GenerateArguments {
   bool ignore_template = false;
   bool default_template = false;
   std::string verbose = "true";
+  std::string prompt_cache_file;
   GenerateOptions options;
 };
 
-void add_model_flags(CLI::App& command, ModelArguments& arguments);
+struct CachePromptArguments {
+  ModelArguments model;
+  std::string prompt;
+  std::string prompt_cache_file;
+  std::string eos_token;
+  GenerateOptions options;
+};
+
+// Gives the option that names the model, which is required.
+CLI::Option* add_model_flags(CLI::App& command, ModelArguments& arguments);
 void add_prompt_flags(CLI::App& command, GenerateArguments& arguments);
 void add_sampling_flags(CLI::App& command, SamplingOptions& sampling);
 void add_length_flags(CLI::App& command, GenerateOptions& options);

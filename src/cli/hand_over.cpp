@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 1> runtime_commands{"generate"};
+constexpr std::array<std::string_view, 2> runtime_commands{"generate", "cache-prompt"};
 
 fs::path own_path() {
   std::error_code error;

@@ -41,6 +41,10 @@ double ProgressLine::seconds() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
 }
 
+std::string ProgressLine::amount(double count) const {
+  return unit_ == ProgressUnit::bytes ? bytes_text(count) : fmt::format("{:.0f}", count);
+}
+
 void ProgressLine::show(uint64_t done, uint64_t total, const std::vector<FileProgress>& files) {
   const double now = seconds();
   const bool last = done >= total;
@@ -50,17 +54,19 @@ void ProgressLine::show(uint64_t done, uint64_t total, const std::vector<FilePro
   if (style_ == ProgressStyle::json) {
     last_shown_ = now;
     fmt::print(stderr,
-               "{{\"event\": \"progress\", \"what\": \"{}\", \"done\": {}, \"total\": {}, \"bytes_per_second\": "
-               "{:.0f}, \"eta_seconds\": {:.1f}{}}}\n",
-               what_, done, total, rate, left, json_of(files));
+               "{{\"event\": \"progress\", \"what\": \"{}\", \"done\": {}, \"total\": {}, \"{}\": {:.{}f}, "
+               "\"eta_seconds\": {:.1f}{}}}\n",
+               what_, done, total, unit_ == ProgressUnit::bytes ? "bytes_per_second" : "per_second", rate,
+               unit_ == ProgressUnit::bytes ? 0 : 2, left, json_of(files));
     return;
   }
   if (now < first_after) return;
   last_shown_ = now;
   visible_ = true;
-  std::string text = fmt::format("{} {:3.0f} %  {} of {}  {}/s  ETA {}", what_, share_of(done, total),
-                                 bytes_text(static_cast<double>(done)), bytes_text(static_cast<double>(total)),
-                                 bytes_text(rate), duration_text(left));
+  std::string text =
+      fmt::format("{} {:3.0f} %  {} of {}  {}/s  ETA {}", what_, share_of(done, total),
+                  amount(static_cast<double>(done)), amount(static_cast<double>(total)),
+                  unit_ == ProgressUnit::bytes ? bytes_text(rate) : fmt::format("{:.2f}", rate), duration_text(left));
   for (const auto& file : files) text += fmt::format("  {} {:.0f} %", file.name, share_of(file.done, file.total));
   const auto width = static_cast<size_t>(columns_of_terminal() - 1);
   if (text.size() > width) text.resize(width);

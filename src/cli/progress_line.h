@@ -13,6 +13,9 @@ enum class ProgressStyle : uint8_t { none, line, json };
 // "auto": a line on a terminal, else nothing. Also "line", "json", "none".
 ProgressStyle progress_style(const std::string& asked, bool quiet);
 
+// What done and total count.
+enum class ProgressUnit : uint8_t { bytes, items };
+
 // A part of the work, in the same unit as the whole.
 struct FileProgress {
   std::string name;
@@ -23,7 +26,8 @@ struct FileProgress {
 // Writes to the error stream. Nothing appears in the first half second, so short runs stay silent on a terminal.
 class ProgressLine {
  public:
-  ProgressLine(ProgressStyle style, std::string what) : style_(style), what_(std::move(what)) {}
+  ProgressLine(ProgressStyle style, std::string what, ProgressUnit unit = ProgressUnit::bytes)
+      : style_(style), what_(std::move(what)), unit_(unit) {}
   ~ProgressLine();
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
@@ -34,9 +38,11 @@ class ProgressLine {
 
  private:
   [[nodiscard]] double seconds() const;
+  [[nodiscard]] std::string amount(double count) const;
 
   ProgressStyle style_;
   std::string what_;
+  ProgressUnit unit_;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   double last_shown_ = -1;
   bool visible_ = false;

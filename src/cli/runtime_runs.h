@@ -10,6 +10,7 @@ namespace pippin::cli {
 
 struct RuntimeRuns {
   Result<int> (*generate)(GenerateArguments&, const Common&) = nullptr;
+  Result<int> (*cache_prompt)(CachePromptArguments&, const Common&) = nullptr;
 };
 
 // Replaces this process by pippin-runtime where the command needs it. Returns where it does not, or where the program
@@ -20,5 +21,6 @@ void hand_over(int argc, char** argv);
 Error no_runtime(const std::string& command);
 
 Run add_generate(CLI::App& app, const std::shared_ptr<Common>& common, const RuntimeRuns& runs);
+Run add_cache_prompt(CLI::App& app, const std::shared_ptr<Common>& common, const RuntimeRuns& runs);
 
 }  // namespace pippin::cli

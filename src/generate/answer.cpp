@@ -161,6 +161,11 @@ Status check_options(const Model::Parts& model, const GenerateOptions& o) {
   return {};
 }
 
+Status check_room(const Model::Parts& model, size_t in_context, const GenerateOptions& options) {
+  PIPPIN_CHECK(room_of(model.language, in_context, options));
+  return {};
+}
+
 Result<Generation> answer(const Model::Parts& model, TokenContext& context, std::span<const int32_t> prompt,
                           const GenerateOptions& options, const OnSegment& on_segment) {
   PIPPIN_TRY(const Room room, room_of(model.language, context.tokens().size() + prompt.size(), options));

@@ -14,8 +14,8 @@ constexpr std::string_view default_template =
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
-// Marks where an answer goes on. Templates take it for ordinary text.
-constexpr std::string_view end_mark = "[the answer goes on here]";
+// Marks a place in a chat. Templates take it for ordinary text, and some trim the space at its end.
+constexpr std::string_view mark = "[this is the place] ";
 
 Result<Json> messages_of(const Prompt& prompt) {
   Json messages = Json::array();
@@ -46,18 +46,53 @@ Result<ChatOptions> chat_options(const Model::Parts& model, const Prompt& prompt
   return options;
 }
 
-// The chat up to the end of a begun answer: whatever the template puts after an answer is cut off.
-Result<std::string> render_begun(const ChatTemplate& chat_template, Json messages, ChatOptions options,
-                                 const std::string& begun) {
+tl::unexpected<Error> left_out() {
+  return fail(ErrorTag::unsupported, "the chat template writes the messages as they are", "it left out the last one",
+              "give the whole prompt as text, without the chat template");
+}
+
+// The content of a message, which must be a text.
+Result<std::string> content_of(const Json& message) {
+  const auto found = message.find("content");
+  if (found != message.end() && found->is_string()) return found->get<std::string>();
+  return fail(ErrorTag::usage, "a message that is cut has a text as content", "");
+}
+
+// The chat up to the end of its last message: whatever the template puts after it is cut off, with the spaces before
+// where the template trims messages.
+Result<std::string> render_open(const ChatTemplate& chat_template, Json messages, ChatOptions options) {
   options.add_generation_prompt = false;
-  messages.push_back({{"role", "assistant"}, {"content", begun + std::string(end_mark)}});
+  PIPPIN_TRY(const std::string content, content_of(messages.back()));
+  messages.back()["content"] = content + std::string(mark);
   PIPPIN_TRY(std::string text, chat_template.render(messages, options));
-  const size_t end = text.rfind(end_mark);
-  if (end == std::string::npos)
-    return fail(ErrorTag::unsupported, "the chat template writes the answer that is to go on", "it left it out",
-                "give the whole prompt as text, without the chat template");
+  const size_t end = text.rfind(mark.substr(0, mark.size() - 1));
+  if (end == std::string::npos) return left_out();
+  const bool trimmed = text.compare(end, mark.size(), mark) != 0;
   text.resize(end);
+  if (trimmed) text.resize(text.find_last_not_of(" \t\n\r\f\v") + 1);
   return text;
+}
+
+// How much of a rendered chat comes before its last message's content.
+Result<size_t> length_before_last(const ChatTemplate& chat_template, Json messages, const ChatOptions& options,
+                                  const std::string& rendered) {
+  messages.back()["content"] = std::string(mark.substr(0, mark.size() - 1));
+  PIPPIN_TRY(const std::string marked, chat_template.render(messages, options));
+  const size_t at = marked.find(mark.substr(0, mark.size() - 1));
+  if (at == std::string::npos || rendered.compare(0, at, marked, 0, at) != 0) return left_out();
+  return at;
+}
+
+Result<std::string> render_chat(const ChatTemplate& chat_template, const Prompt& prompt, const Json& messages,
+                                const ChatOptions& options) {
+  if (prompt.part == PromptPart::opening) return render_open(chat_template, messages, options);
+  Json all = messages;
+  if (prompt.prefill) all.push_back({{"role", "assistant"}, {"content", *prompt.prefill}});
+  PIPPIN_TRY(std::string text,
+             prompt.prefill ? render_open(chat_template, all, options) : chat_template.render(all, options));
+  if (prompt.part == PromptPart::whole) return text;
+  PIPPIN_TRY(const size_t before, length_before_last(chat_template, messages, options, text));
+  return text.substr(before);
 }
 
 }  // namespace
@@ -74,13 +109,8 @@ Result<PromptText> prompt_text(const Model::Parts& model, const Prompt& prompt) 
   if (!chat_template) return PromptText{prompt.text + prompt.prefill.value_or(""), false};
   PIPPIN_TRY(const Json messages, messages_of(prompt));
   PIPPIN_TRY(const ChatOptions options, chat_options(model, prompt));
-  PromptText rendered{{}, true};
-  if (prompt.prefill) {
-    PIPPIN_TRY(rendered.text, render_begun(*chat_template, messages, options, *prompt.prefill));
-  } else {
-    PIPPIN_TRY(rendered.text, chat_template->render(messages, options));
-  }
-  return rendered;
+  PIPPIN_TRY(std::string rendered, render_chat(*chat_template, prompt, messages, options));
+  return PromptText{std::move(rendered), true};
 }
 
 Result<std::vector<int32_t>> prompt_tokens(const Model::Parts& model, const Prompt& prompt) {

@@ -12,10 +12,6 @@ namespace {
 
 namespace mx = mlx::core;
 
-CacheOptions cache_options(const GenerateOptions& options) {
-  return {options.max_kv_size, options.kv_bits, options.kv_group_size, options.quantized_kv_start};
-}
-
 // Quantization begins later: until then the cache is a plain one.
 CacheOptions plain(CacheOptions options) {
   options.bits.reset();
@@ -27,9 +23,12 @@ CacheOptions plain(CacheOptions options) {
 TokenContext::TokenContext(const LanguageModel& model, const GenerateOptions& options)
     : model_(&model), options_(cache_options(options)), cache_(model.make_cache(plain(options_))) {}
 
-TokenContext::TokenContext(const LanguageModel& model, const GenerateOptions& options, KvCache cache,
-                           std::vector<int32_t> tokens)
-    : model_(&model), options_(cache_options(options)), cache_(std::move(cache)), tokens_(std::move(tokens)) {}
+TokenContext::TokenContext(const LanguageModel& model, CacheOptions options, KvCache cache, std::vector<int32_t> tokens)
+    : model_(&model),
+      options_(options),
+      is_quantized_(cache.size() > 0 && cache.layer(0).options().bits),
+      cache_(std::move(cache)),
+      tokens_(std::move(tokens)) {}
 
 Result<mx::array> TokenContext::read(std::span<const int32_t> ids, int count) {
   const auto length = static_cast<int>(ids.size());
@@ -77,6 +76,10 @@ Status TokenContext::quantize_when_due() {
     }
     cache_ = std::move(packed);
   });
+}
+
+CacheOptions cache_options(const GenerateOptions& options) {
+  return {options.max_kv_size, options.kv_bits, options.kv_group_size, options.quantized_kv_start};
 }
 
 size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {

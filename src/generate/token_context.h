@@ -17,8 +17,9 @@ class TokenContext {
  public:
   // The model must outlive the context.
   TokenContext(const LanguageModel& model, const GenerateOptions& options);
-  // With a cache that was filled elsewhere with these tokens; ids may be unknown (negative).
-  TokenContext(const LanguageModel& model, const GenerateOptions& options, KvCache cache, std::vector<int32_t> tokens);
+  // With a cache that was filled elsewhere with these tokens; ids may be unknown (negative). options: of the cache,
+  // with bits that it may not have yet.
+  TokenContext(const LanguageModel& model, CacheOptions options, KvCache cache, std::vector<int32_t> tokens);
 
   // Reads tokens and gives the logits of the last `count` of them: [1, count, vocabulary], not yet evaluated.
   Result<mlx::core::array> read(std::span<const int32_t> ids, int count = 1);
@@ -44,6 +45,8 @@ class TokenContext {
   KvCache cache_;
   std::vector<int32_t> tokens_;
 };
+
+CacheOptions cache_options(const GenerateOptions& options);
 
 // How many tokens are the same from the start.
 size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b);

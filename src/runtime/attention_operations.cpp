@@ -146,6 +146,12 @@ MaybeArray own_attention(const HostPool& pool, const mx::array& q, std::optional
   return host_attention(pool, q, stores->first, shared ? stores->first : stores->second, own);
 }
 
+// Several tokens at once see no more than a cache of limited size: as in the reference, not even its first ones.
+AttendSettings limited(AttendSettings settings, const Pass& pass, const LayerCache& cache) {
+  if (!settings.window && pass.length > 1) settings.window = cache.max_size();
+  return settings;
+}
+
 AttendSettings settings_of(const OperationSite& site) {
   AttendSettings settings;
   settings.scale = static_cast<float>(site.number("scale"));
@@ -176,8 +182,9 @@ Operation attend(const OperationSite& site) {
     const mx::array& k = array_of(inputs, 1);
     const mx::array& v = array_of(inputs, 2);
     cache.append(k, shared ? mx::slice(v, {0, 0, 0, 0}, {v.shape(0), v.shape(1), v.shape(2), 0}) : v);
+    AttendSettings now = limited(settings, pass, cache);
     if (pool) {
-      if (auto own = own_attention(pool, q, shared, settings, pass, cache)) return one(*own);
+      if (auto own = own_attention(pool, q, shared, now, pass, cache)) return one(*own);
     }
     const auto kept = cache.kept();
     mx::array values = kept.second;
@@ -185,9 +192,8 @@ Operation attend(const OperationSite& site) {
       const mx::array& keys = kept.first;
       values = mx::slice(keys, {0, 0, 0, 0}, {keys.shape(0), keys.shape(1), keys.shape(2), *shared});
     }
-    AttendSettings cast = settings;
-    if (cast.sinks) cast.sinks = mx::astype(*cast.sinks, q.dtype());
-    return one(attention(q, kept.first, values, cast, pass, cache));
+    if (now.sinks) now.sinks = mx::astype(*now.sinks, q.dtype());
+    return one(attention(q, kept.first, values, now, pass, cache));
   };
 }
 
@@ -197,11 +203,12 @@ Operation attend_again(const OperationSite& site) {
   const auto slot = static_cast<size_t>(site.integer("slot"));
   return [settings, slot, pool = site.pool](StepInputs inputs, Pass& pass) {
     const LayerCache& cache = pass.cache->layer(slot);
+    const AttendSettings now = limited(settings, pass, cache);
     if (pool) {
-      if (auto own = own_attention(pool, array_of(inputs, 0), std::nullopt, settings, pass, cache)) return one(*own);
+      if (auto own = own_attention(pool, array_of(inputs, 0), std::nullopt, now, pass, cache)) return one(*own);
     }
     const auto kept = cache.kept();
-    return one(attention(array_of(inputs, 0), kept.first, kept.second, settings, pass, cache));
+    return one(attention(array_of(inputs, 0), kept.first, kept.second, now, pass, cache));
   };
 }
 

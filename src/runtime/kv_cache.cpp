@@ -148,6 +148,23 @@ void LayerCache::restore(const mx::array& keys, const mx::array& values, int see
   forgotten_ = seen != length_;
 }
 
+KeptParts LayerCache::parts() const {
+  KeptParts kept;
+  for (const auto& part : keys_.parts) kept.keys.push_back(tokens(part, 0, length_));
+  for (const auto& part : values_.parts) kept.values.push_back(tokens(part, 0, length_));
+  return kept;
+}
+
+void LayerCache::restore(KeptParts parts, int seen) {
+  length_ = parts.keys.front().shape(2);
+  room_ = length_;
+  seen_ = seen;
+  forgotten_ = seen != length_;
+  dtype_ = parts.keys.back().dtype();
+  keys_.parts = std::move(parts.keys);
+  values_.parts = std::move(parts.values);
+}
+
 KvCache::KvCache(const CacheOptions& options, const std::vector<std::optional<int>>& windows) {
   for (const auto& window : windows) layers_.emplace_back(options, window);
 }

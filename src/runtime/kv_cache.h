@@ -18,6 +18,13 @@ struct CacheOptions {
   int quantized_start = 0;      // tokens from which on they are
 };
 
+// What a layer keeps, as it lies in memory: one array each, or three where they are quantized (codes, scales, biases);
+// [batch, heads, tokens, dim], oldest first.
+struct KeptParts {
+  std::vector<mlx::core::array> keys;
+  std::vector<mlx::core::array> values;
+};
+
 // What one attention layer has seen. Positions count from the first token of all.
 class LayerCache {
  public:
@@ -39,11 +46,16 @@ class LayerCache {
   [[nodiscard]] int seen() const { return seen_; }      // tokens appended, less those trimmed
   [[nodiscard]] int length() const { return length_; }  // tokens kept
   [[nodiscard]] std::optional<int> max_size() const { return options_.max_size; }
+  [[nodiscard]] std::optional<int> window() const { return window_; }
+  [[nodiscard]] const CacheOptions& options() const { return options_; }
   [[nodiscard]] std::vector<mlx::core::array> arrays() const;  // to evaluate
   [[nodiscard]] uint64_t bytes() const;
 
   // What was kept, for a file; and back. `seen` tokens in all.
   void restore(const mlx::core::array& keys, const mlx::core::array& values, int seen);
+  // The same without unpacking: bit for bit what was kept. parts: of a layer with the same options.
+  [[nodiscard]] KeptParts parts() const;
+  void restore(KeptParts parts, int seen);
 
  private:
   struct Store {  // [batch, heads, room, dim], or its quantized parts; begin..end are used

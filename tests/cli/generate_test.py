@@ -69,6 +69,20 @@ class Generate(unittest.TestCase):
         self.assertEqual(process.returncode, 130)
         self.assertTrue((begun + rest).startswith(b" c"))
 
+    def test_a_prompt_cache_in_a_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "cache.safetensors")
+            made = pippin("cache-prompt", EXAMPLE, "--prompt", "In the beginning", "--prompt-cache-file", Path(folder, "cache"))
+            self.assertEqual(made.returncode, 0, made.stderr)
+            self.assertRegex(made.stderr, r"Prompt: \d tokens, .*\nPeak memory: .*\nWritten: .*cache\.safetensors\n")
+            answer = json.loads(pippin("generate", "--prompt-cache-file", file, "--prompt", "God", "--json").stdout)
+            self.assertGreater(answer["cached_tokens"], 3)
+            # The file knows its weights, whatever they are called.
+            self.assertEqual(pippin("generate", EXAMPLE / ".", "--prompt-cache-file", file, *GENESIS, "-m", 2).returncode, 0)
+            self.assertEqual(pippin("generate", "--prompt-cache-file", file, "--kv-bits", "7", *GENESIS).returncode, 2)
+            file.write_bytes(b"nothing")
+            self.assertEqual(pippin("generate", "--prompt-cache-file", file, *GENESIS).returncode, 4)
+
     def test_without_the_runtime_it_says_so(self):
         with tempfile.TemporaryDirectory() as folder:
             alone = shutil.copy(PIPPIN, folder)

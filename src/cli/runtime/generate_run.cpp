@@ -1,7 +1,5 @@
 #include <cctype>
 #include <cstdio>
-#include <iostream>
-#include <iterator>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -9,27 +7,14 @@
 #include "cli/exit_status.h"
 #include "cli/runtime/runs.h"
 #include "cli/signals.h"
+#include "pippin/prompt_cache.h"
 
 namespace pippin::cli {
 namespace {
 
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
-    text.replace(at, from.size(), to);
-}
-
-// \n and \t stand for line ends and tabs, as in the reference.
-std::string text_of(const GenerateArguments& a) {
-  std::string text = a.prompt;
-  replace_all(text, "\\n", "\n");
-  replace_all(text, "\\t", "\t");
-  if (text == "-") text.assign(std::istreambuf_iterator<char>(std::cin), {});
-  return text;
-}
-
 Prompt prompt_of(const GenerateArguments& a) {
   Prompt prompt;
-  prompt.text = text_of(a);
+  prompt.text = prompt_argument(a.prompt, true);
   prompt.system = a.system_prompt;
   prompt.prefill = a.prefill_response;
   prompt.use_template = !a.ignore_template;
@@ -65,13 +50,27 @@ bool is_false(std::string text) {
   return text == "false" || text == "f";
 }
 
+Result<Generation> answer_of(const Model& model, const Prompt& prompt, const GenerateArguments& a,
+                             const OnSegment& show) {
+  if (a.prompt_cache_file.empty()) return stream(model, prompt, a.options, show);
+  PIPPIN_TRY(const PromptCache cache, PromptCache::open(model, a.prompt_cache_file, a.model.model, a.options));
+  return cache.stream(prompt, a.options, show);
+}
+
 }  // namespace
 
 Result<int> run_generate(GenerateArguments& a, const Common& common) {
   if (!a.has_prompt)
     return fail(ErrorTag::usage, "a prompt is needed", "none was given",
                 "--prompt TEXT, or --prompt - for standard input");
-  const Prompt prompt = prompt_of(a);
+  const bool goes_on = !a.prompt_cache_file.empty();
+  if (a.model.model.empty() && !goes_on)
+    return fail(ErrorTag::usage, "a model is needed", "none was given", "--model MODEL");
+  Prompt prompt = prompt_of(a);
+  if (goes_on) prompt.part = PromptPart::continuation;
+  if (a.model.model.empty()) {
+    PIPPIN_TRY(a.model.model, PromptCache::model_of(a.prompt_cache_file));
+  }
   PIPPIN_TRY(const Model model, load_model(a.model, common));
   a.options.cancelled = &stop_on_signals();
   OnSegment show;
@@ -81,7 +80,7 @@ Result<int> run_generate(GenerateArguments& a, const Common& common) {
       return std::fflush(stdout) == 0;
     };
   }
-  PIPPIN_TRY(const Generation result, stream(model, prompt, a.options, show));
+  PIPPIN_TRY(const Generation result, answer_of(model, prompt, a, show));
   if (common.json) {
     print_json(result);
   } else {

@@ -3,5 +3,5 @@
 #include "cli/runtime/runs.h"
 
 int main(int argc, char** argv) {
-  return pippin::cli::run(argc, argv, {&pippin::cli::run_generate});
+  return pippin::cli::run(argc, argv, {&pippin::cli::run_generate, &pippin::cli::run_cache_prompt});
 }

@@ -6,6 +6,11 @@
 namespace pippin::cli {
 
 Result<int> run_generate(GenerateArguments& arguments, const Common& common);
+Result<int> run_cache_prompt(CachePromptArguments& arguments, const Common& common);
+
+// The text of --prompt; "-" is what standard input has. In others \\n and \\t stand for line ends and tabs where
+// `escapes` says so.
+std::string prompt_argument(const std::string& given, bool escapes);
 
 // Loads the model that the arguments name; one that is on the Hub only is downloaded first.
 Result<Model> load_model(const ModelArguments& arguments, const Common& common);
