@@ -153,10 +153,20 @@ void add_layer(size_t slot, const CacheLayerState& state, Arrays& arrays, Texts&
   }
 }
 
+Status check_attention(const LanguageModel& model, const KvCache& cache) {
+  const auto of_attention = [](const LayerCache& layer) { return layer.of_attention(); };
+  if (!std::all_of(cache.layers().begin(), cache.layers().end(), of_attention)) {
+    return fail(ErrorTag::unsupported, "a prompt cache holds keys and values alone",
+                model.spec() + " keeps the state of recurrent layers", "give the whole prompt each time");
+  }
+  return {};
+}
+
 }  // namespace
 
 Status check_cache_kind(const LanguageModel& model, const GenerateOptions& options) {
   const KvCache cache = model.make_cache();
+  PIPPIN_CHECK(check_attention(model, cache));
   const auto has_window = [](const LayerCache& layer) { return layer.window().has_value(); };
   if (options.kv_bits &&
       (options.max_kv_size || std::any_of(cache.layers().begin(), cache.layers().end(), has_window))) {
@@ -196,7 +206,9 @@ Result<StoredContext> read_prompt_cache(const fs::path& path, const LanguageMode
                                         const GenerateOptions& asked) {
   PIPPIN_TRY(const Json metadata, checked_metadata(path));
   PIPPIN_CHECK(check_model(metadata, path, model, model_name));
-  const size_t layers = model.make_cache().size();
+  const KvCache fresh = model.make_cache();
+  PIPPIN_CHECK(check_attention(model, fresh));
+  const size_t layers = fresh.size();
   PIPPIN_TRY(const auto stored, stored_layers(path, metadata, layers));
   if (stored.empty() || stored.size() != layers || metadata.contains(fmt::format("1.{}", layers)))
     return fail(ErrorTag::mismatch, "a prompt cache has the layers of the model",

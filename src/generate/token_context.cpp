@@ -26,7 +26,8 @@ TokenContext::TokenContext(const LanguageModel& model, const GenerateOptions& op
 TokenContext::TokenContext(const LanguageModel& model, CacheOptions options, KvCache cache, std::vector<int32_t> tokens)
     : model_(&model),
       options_(options),
-      is_quantized_(cache.size() > 0 && cache.layer(0).options().bits),
+      is_quantized_(std::any_of(cache.layers().begin(), cache.layers().end(),
+                                [](const LayerCache& layer) { return layer.options().bits.has_value(); })),
       cache_(std::move(cache)),
       tokens_(std::move(tokens)) {}
 
@@ -70,10 +71,7 @@ Status TokenContext::quantize_when_due() {
   is_quantized_ = true;
   return guarded("quantizing keys and values", [&] {
     KvCache packed = model_->make_cache(options_);
-    for (size_t slot = 0; slot < cache_.size(); ++slot) {
-      const auto [keys, values] = cache_.layer(slot).kept();
-      packed.layer(slot).restore(keys, values, cache_.layer(slot).seen());
-    }
+    for (size_t slot = 0; slot < cache_.size(); ++slot) packed.layer(slot).take_over(cache_.layer(slot));
     cache_ = std::move(packed);
   });
 }

@@ -105,6 +105,7 @@ Result<LoadedModel> load_model(const Checkpoint& checkpoint, const SpecLibrary& 
   if (already_converted(checkpoint, request.target)) {
     model.warnings.push_back(
         "the source was written by pippin for this target: its names and layouts are taken as they are");
+    if (request.to_run) PIPPIN_CHECK(apply_weight_rules(*model.scope, model.tensors, true));
   } else {
     PIPPIN_CHECK(apply_weight_rules(*model.scope, model.tensors));
   }

@@ -41,6 +41,7 @@ struct PlanRequest {
   bool quantize_audio = false;
   Rounding rounding = Rounding::metal;
   bool allow_nonfinite = false;
+  bool to_run = false;  // the model is not written, but runs
   uint64_t memory_budget = uint64_t{256} << 20;
   uint64_t shard_limit = uint64_t{5} << 30;  // bytes of tensors in one file
   std::string version;                       // for the stamp

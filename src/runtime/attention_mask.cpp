@@ -47,6 +47,18 @@ std::optional<mx::array> pass_mask(std::map<std::string, mx::array>& made, const
   return mask;
 }
 
+mx::array block_mask(int heads, const BlockPattern& pattern, const MaskShape& shape) {
+  const mx::array queries = query_positions(shape);
+  const mx::array keys = key_positions(shape);
+  const mx::array size(pattern.size);
+  const mx::array own = mx::floor_divide(queries, size);
+  const mx::array seen = mx::floor_divide(keys, size);
+  const mx::array local = mx::less(mx::subtract(own, seen), mx::array(pattern.local));
+  const mx::array head = mx::reshape(mx::arange(1, heads + 1), {1, heads, 1, 1});
+  const mx::array strided = mx::equal(mx::remainder(mx::add(seen, head), mx::array(pattern.stride)), mx::array(0));
+  return mx::logical_and(mx::logical_or(local, strided), mx::greater_equal(queries, keys));
+}
+
 mx::array alibi_slopes(int heads, const MaskShape& shape) {
   const int power = 1 << static_cast<int>(std::floor(std::log2(heads)));
   std::vector<float> slopes;

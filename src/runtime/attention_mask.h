@@ -24,6 +24,20 @@ struct MaskShape {
   [[nodiscard]] bool plain_causal() const;
 };
 
+// A block-sparse pattern: a query sees the keys of its own block of positions and of the local - 1 blocks before it,
+// and of all older blocks those whose number plus its head's, counted from 1, is a multiple of the stride.
+struct BlockPattern {
+  int size = 64;
+  int local = 16;
+  int stride = 8;
+
+  // Whether all of so many tokens are in local blocks.
+  [[nodiscard]] bool all_local(int tokens) const { return tokens <= size * local; }
+};
+
+// True where query i of a head sees key j by pattern and order: bool [1, heads, queries, keys].
+mlx::core::array block_mask(int heads, const BlockPattern& pattern, const MaskShape& shape);
+
 // True where query i sees key j: bool [queries, keys]. Made once a pass and kind. Nothing where all see all.
 std::optional<mlx::core::array> pass_mask(std::map<std::string, mlx::core::array>& made, const MaskShape& shape);
 

@@ -56,6 +56,7 @@ struct AttendSettings {
   double softcap = 0;
   bool alibi = false;
   std::optional<mx::array> sinks;
+  std::optional<BlockPattern> blocks;
 };
 
 // softmax(scale q k^T + mask) v with what mx.fast's does not have: a cap on the scores, or slopes by distance.
@@ -110,7 +111,10 @@ mx::array attention(const mx::array& q, const mx::array& all_keys, const mx::arr
                         cache.max_size().value_or(0)};
   const bool open = settings.softcap > 0 || settings.alibi;
   const bool needs_array = open || !shape.plain_causal();
-  const std::optional<mx::array> mask = needs_array ? pass_mask(pass.masks, shape) : std::nullopt;
+  const bool sparse = settings.blocks && !settings.blocks->all_local(shape.seen);
+  const std::optional<mx::array> mask = sparse        ? block_mask(q.shape(1), *settings.blocks, shape)
+                                        : needs_array ? pass_mask(pass.masks, shape)
+                                                      : std::nullopt;
   if (open) {
     std::optional<mx::array> slopes;
     if (settings.alibi) slopes = alibi_slopes(q.shape(1), shape);
@@ -126,7 +130,8 @@ MaybeArray own_attention(const HostPool& pool, const mx::array& q, std::optional
                          const AttendSettings& settings, Pass& pass, const LayerCache& cache) {
   const auto stores = cache.stores();
   if (!stores || settings.alibi || !settings.causal || stores->first.shape(1) == 0 ||
-      q.shape(1) % stores->first.shape(1) != 0 || q.shape(3) != stores->first.shape(3))
+      q.shape(1) % stores->first.shape(1) != 0 || q.shape(3) != stores->first.shape(3) ||
+      (settings.blocks && !settings.blocks->all_local(cache.seen())))
     return std::nullopt;
   HostAttention own;
   own.scale = settings.scale;
@@ -165,6 +170,11 @@ Operation attend(const OperationSite& site) {
   settings.chunk = site.maybe_integer("chunk");
   settings.causal = site.flag("causal");
   settings.alibi = site.flag("alibi");
+  if (site.given("block")) {
+    settings.blocks = BlockPattern{site.integer("block"), site.integer("local_blocks"), site.integer("block_stride")};
+    if (settings.blocks->size < 1 || settings.blocks->local < 1 || settings.blocks->stride < 1)
+      throw Fault({ErrorTag::bad_config, "blocks of attention have a size, a number and a stride", "", "", {}});
+  }
   if (site.given("sinks")) settings.sinks = value_or_throw(site.weights.load(site.text("sinks")));
   // Values that are the first elements of the keys are not kept twice.
   const auto shared = site.maybe_integer("values");

@@ -17,8 +17,13 @@ std::string place_of(const DecoderNode& node) {
                         : fmt::format("layer {}, {} ({})", node.layer, node.step, node.op);
 }
 
-bool keeps(const DecoderNode& node) {
-  return node.op == "attend";
+// What the operation keeps of the tokens, if anything.
+std::optional<CacheKind> kept_by(const DecoderNode& node) {
+  if (node.op == "recent") return CacheKind{node.attributes.at("count").get<int>() + 1, true};
+  if (node.op == "delta_rule") return CacheKind{std::nullopt, true, true};
+  if (node.op != "attend") return std::nullopt;
+  const Value& window = node.attributes.at("window");
+  return CacheKind{window.is_null() ? std::nullopt : std::optional<int>(window.get<int>())};
 }
 
 }  // namespace
@@ -47,17 +52,16 @@ Result<Decoder> Decoder::make(DecoderProgram program, const WeightSource& weight
   return decoder;
 }
 
-// Attention operations keep keys and values in caches of their own; attend_again reads that of a layer before it.
+// Operations keep what they need in caches of their own; attend_again reads that of a layer before it.
 void Decoder::find_slots() {
   slots_.assign(program_.nodes.size(), 0);
   std::map<int, size_t> slot_of_layer;
   for (size_t k = 0; k < program_.nodes.size(); ++k) {
     DecoderNode& node = program_.nodes[k];
-    slots_[k] = windows_.size();
-    if (keeps(node)) {
-      const Value& window = node.attributes.at("window");
-      windows_.push_back(window.is_null() ? std::nullopt : std::optional<int>(window.get<int>()));
-      slot_of_layer[node.layer] = slots_[k];
+    slots_[k] = caches_.size();
+    if (const auto kind = kept_by(node)) {
+      caches_.push_back(*kind);
+      if (node.op == "attend") slot_of_layer[node.layer] = slots_[k];
     } else if (node.op == "attend_again") {
       const auto slot = slot_of_layer.find(node.attributes.at("layer").get<int>());
       if (slot == slot_of_layer.end())

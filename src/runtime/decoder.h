@@ -23,8 +23,8 @@ class Decoder {
   [[nodiscard]] mlx::core::array forward(const mlx::core::array& ids, KvCache& cache, bool last_only,
                                          const StepObserver* observer) const;
 
-  // One entry an attention operation that keeps something: its window.
-  [[nodiscard]] const std::vector<std::optional<int>>& windows() const { return windows_; }
+  // One for each operation that keeps something.
+  [[nodiscard]] const std::vector<CacheKind>& caches() const { return caches_; }
   [[nodiscard]] int layers() const { return program_.layers; }
 
  private:
@@ -36,8 +36,8 @@ class Decoder {
 
   DecoderProgram program_;
   std::vector<Operation> operations_;
-  std::vector<size_t> slots_;  // of each node: the cache that an attend of it would have
-  std::vector<std::optional<int>> windows_;
+  std::vector<size_t> slots_;  // of each node: the cache that it would have if it kept something
+  std::vector<CacheKind> caches_;
   std::vector<std::vector<int>> released_;  // nodes whose values nobody reads after this one
   std::map<int, OperationGroup> groups_;    // by node; for pippin's own kernels
   int cut_node_ = -1;                       // from this node on, the last position alone is needed for the logits

@@ -108,6 +108,17 @@ mx::array rounded(const mx::array& x) {
 mx::array erf_of(const mx::array& x) {
   return mx::erf(x);
 }
+mx::array erfinv_of(const mx::array& x) {
+  return mx::erfinv(x);
+}
+
+// x where the condition holds, else y; one of them may be a number.
+Operation where(const OperationSite&) {
+  return [](StepInputs inputs, Pass&) {
+    const auto sides = operands(inputs.subspan(1));
+    return one(mx::where(array_of(inputs, 0), sides.first, sides.second));
+  };
+}
 
 Operation cast(const OperationSite& site) {
   return [dtype = mlx_dtype_named(site.text("dtype"))](StepInputs inputs, Pass&) {
@@ -203,6 +214,9 @@ const OperationTable& element_operations() {
       {"sqrt", unary<sqrt_of>},
       {"rsqrt", unary<rsqrt_of>},
       {"erf", unary<erf_of>},
+      {"erfinv", unary<erfinv_of>},
+      {"less", binary<mx::less>},
+      {"where", where},
       {"cast", cast},
       {"cast_like", cast_like},
       {"softmax", softmax},

@@ -114,7 +114,13 @@ void LayerCache::drop_front(int keep_first, int count) {
   forgotten_ = true;
 }
 
+void LayerCache::keep_state(mx::array state, int tokens) {
+  state_ = std::move(state);
+  seen_ += tokens;
+}
+
 bool LayerCache::can_trim(int n) const {
+  if (is_state_) return n == 0;
   if (n > length_) return false;
   if (!forgotten_) return true;
   return window_ && !options_.max_size && length_ - n >= *window_ - 1;
@@ -128,6 +134,7 @@ void LayerCache::trim(int n) {
 std::vector<mx::array> LayerCache::arrays() const {
   std::vector<mx::array> all = keys_.parts;
   all.insert(all.end(), values_.parts.begin(), values_.parts.end());
+  if (state_) all.push_back(*state_);
   return all;
 }
 
@@ -135,6 +142,16 @@ uint64_t LayerCache::bytes() const {
   uint64_t sum = 0;
   for (const auto& array : arrays()) sum += array.nbytes();
   return sum;
+}
+
+void LayerCache::take_over(const LayerCache& other) {
+  if (is_state_) {
+    state_ = other.state_;
+    seen_ = other.seen_;
+    return;
+  }
+  const auto [keys, values] = other.kept();
+  restore(keys, values, other.seen_);
 }
 
 void LayerCache::restore(const mx::array& keys, const mx::array& values, int seen) {
@@ -165,8 +182,8 @@ void LayerCache::restore(KeptParts parts, int seen) {
   values_.parts = std::move(parts.values);
 }
 
-KvCache::KvCache(const CacheOptions& options, const std::vector<std::optional<int>>& windows) {
-  for (const auto& window : windows) layers_.emplace_back(options, window);
+KvCache::KvCache(const CacheOptions& options, const std::vector<CacheKind>& kinds) {
+  for (const auto& kind : kinds) layers_.emplace_back(options, kind);
 }
 
 bool KvCache::trim(int n) {

@@ -25,11 +25,21 @@ struct KeptParts {
   std::vector<mlx::core::array> values;
 };
 
+// What an operation keeps of the tokens.
+struct CacheKind {
+  std::optional<int> window;  // tokens beyond which a token is never looked at again; nothing: all are kept
+  bool exact = false;         // kept as it is within its window, whatever the options say
+  bool state = false;         // no tokens, but one array that each token changes
+};
+
 // What one attention layer has seen. Positions count from the first token of all.
 class LayerCache {
  public:
-  // window: tokens beyond which a token is never looked at again; nothing: all are kept.
-  LayerCache(const CacheOptions& options, std::optional<int> window) : options_(options), window_(window) {}
+  LayerCache(const CacheOptions& options, const CacheKind& kind)
+      : options_(kind.exact ? CacheOptions{} : options),
+        window_(kind.window),
+        is_exact_(kind.exact),
+        is_state_(kind.state) {}
 
   // Appends keys and values [batch, heads, n, dim].
   void append(const mlx::core::array& keys, const mlx::core::array& values);
@@ -39,23 +49,28 @@ class LayerCache {
   // The arrays with room behind what is kept, [batch, heads, room, dim]; nothing where they are quantized.
   [[nodiscard]] std::optional<std::pair<mlx::core::array, mlx::core::array>> stores() const;
 
+  // The state after the tokens so far; nothing before the first. A state is never trimmed.
+  [[nodiscard]] const std::optional<mlx::core::array>& state() const { return state_; }
+  void keep_state(mlx::core::array state, int tokens);
+
   // Forgets the last n tokens. Not where older ones were forgotten that would be seen again.
   [[nodiscard]] bool can_trim(int n) const;
   void trim(int n);
 
-  [[nodiscard]] int seen() const { return seen_; }      // tokens appended, less those trimmed
-  [[nodiscard]] int length() const { return length_; }  // tokens kept
+  [[nodiscard]] int seen() const { return seen_; }                // tokens appended, less those trimmed
+  [[nodiscard]] int length() const { return length_; }            // tokens kept
+  [[nodiscard]] bool of_attention() const { return !is_exact_; }  // keys and values, not what a recurrence keeps
   [[nodiscard]] std::optional<int> max_size() const { return options_.max_size; }
   [[nodiscard]] std::optional<int> window() const { return window_; }
   [[nodiscard]] const CacheOptions& options() const { return options_; }
   [[nodiscard]] std::vector<mlx::core::array> arrays() const;  // to evaluate
   [[nodiscard]] uint64_t bytes() const;
 
-  // What was kept, for a file; and back. `seen` tokens in all.
-  void restore(const mlx::core::array& keys, const mlx::core::array& values, int seen);
-  // The same without unpacking: bit for bit what was kept. parts: of a layer with the same options.
+  // What was kept, bit for bit, for a file; and back. parts: of a layer with the same options; `seen` tokens in all.
   [[nodiscard]] KeptParts parts() const;
   void restore(KeptParts parts, int seen);
+  // Takes over what another one of the same kind has kept, by this one's own options.
+  void take_over(const LayerCache& other);
 
  private:
   struct Store {  // [batch, heads, room, dim], or its quantized parts; begin..end are used
@@ -67,9 +82,13 @@ class LayerCache {
   [[nodiscard]] mlx::core::array used(const Store& store) const;
   void forget_old();
   void drop_front(int keep_first, int count);
+  void restore(const mlx::core::array& keys, const mlx::core::array& values, int seen);
 
   CacheOptions options_;
   std::optional<int> window_;
+  bool is_exact_ = false;
+  bool is_state_ = false;
+  std::optional<mlx::core::array> state_;
   Store keys_;
   Store values_;
   std::optional<mlx::core::Dtype> dtype_;
@@ -79,10 +98,10 @@ class LayerCache {
   bool forgotten_ = false;
 };
 
-// One a decoder's attention operation that keeps something.
+// One for each operation of a decoder that keeps something.
 class KvCache {
  public:
-  KvCache(const CacheOptions& options, const std::vector<std::optional<int>>& windows);
+  KvCache(const CacheOptions& options, const std::vector<CacheKind>& kinds);
 
   // Tokens seen; the position of the next one.
   [[nodiscard]] int offset() const { return layers_.empty() ? 0 : layers_.front().seen(); }

@@ -57,7 +57,7 @@ Result<LanguageModel> LanguageModel::load(const std::filesystem::path& folder, c
 }
 
 KvCache LanguageModel::make_cache(const CacheOptions& options) const {
-  return {options, parts_->decoder->windows()};
+  return {options, parts_->decoder->caches()};
 }
 
 Result<mx::array> LanguageModel::forward(const mx::array& ids, KvCache& cache, bool last_only,

@@ -4,6 +4,7 @@
 #include <mlx/ops.h>
 
 #include "runtime/fault.h"
+#include "runtime/ternary_weight.h"
 
 namespace pippin {
 
@@ -43,6 +44,13 @@ void check_packed(const ModuleWeight& made, const std::string& module) {
 }  // namespace
 
 ModuleWeight ModuleWeight::load(const WeightSource& weights, const std::string& module) {
+  if (weights.has(module + ".weight_scale")) {
+    ModuleWeight made = unpack_ternary(value_or_throw(weights.load(module + ".weight")),
+                                       value_or_throw(weights.load(module + ".weight_scale")),
+                                       weights.divides_by_scale(module), module);
+    made.bias = maybe(weights, module + ".bias");
+    return made;
+  }
   ModuleWeight made{value_or_throw(weights.load(module + ".weight")), maybe(weights, module + ".scales"),
                     maybe(weights, module + ".biases"), maybe(weights, module + ".bias"), weights.packing(module)};
   if (made.scales) check_packed(made, module);

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <limits>
+#include <vector>
 
 #include <fmt/format.h>
 #include <mlx/ops.h>
@@ -68,6 +70,20 @@ Operation concat(const OperationSite& site) {
   };
 }
 
+Operation stack(const OperationSite& site) {
+  const int axis = site.integer("axis");
+  return [axis](StepInputs inputs, Pass&) {
+    std::vector<mx::array> arrays;
+    for (size_t k = 0; k < inputs.size(); ++k) arrays.push_back(array_of(inputs, k));
+    return one(mx::stack(arrays, axis));
+  };
+}
+
+Operation squeeze(const OperationSite& site) {
+  return
+      [axis = site.integer("axis")](StepInputs inputs, Pass&) { return one(mx::squeeze(array_of(inputs, 0), axis)); };
+}
+
 // A shape of the array but for its batch and length: 0 in the list keeps the axis, -1 is what is left.
 Operation reshape(const OperationSite& site) {
   return [shape = integers(site, "shape")](StepInputs inputs, Pass&) {
@@ -117,6 +133,26 @@ Operation mean(const OperationSite& site) {
   return [axis, keep](StepInputs inputs, Pass&) { return one(mx::mean(array_of(inputs, 0), axis, keep)); };
 }
 
+// The standard deviation, of all elements and not of a sample.
+Operation deviation(const OperationSite& site) {
+  const int axis = site.integer("axis");
+  const bool keep = site.flag("keep");
+  return [axis, keep](StepInputs inputs, Pass&) { return one(mx::std(array_of(inputs, 0), axis, keep)); };
+}
+
+// Minus infinity at these places of the last axis; places beyond its end are none.
+Operation exclude(const OperationSite& site) {
+  return [places = integers(site, "places")](StepInputs inputs, Pass&) {
+    const mx::array& x = array_of(inputs, 0);
+    std::vector<bool> kept(static_cast<size_t>(x.shape(-1)), true);
+    for (const int place : places) {
+      if (place >= 0 && place < x.shape(-1)) kept[static_cast<size_t>(place)] = false;
+    }
+    const mx::array mask(kept.begin(), {x.shape(-1)}, mx::bool_);
+    return one(mx::where(mask, x, scalar(-std::numeric_limits<float>::infinity(), x)));
+  };
+}
+
 // 0, 1, 2 ... of the tokens of this pass, from the offset on: int32 [1, length].
 Operation positions(const OperationSite&) {
   return [](StepInputs, Pass& pass) {
@@ -132,6 +168,8 @@ const OperationTable& shape_operations() {
       {"concat", concat},       {"reshape", reshape}, {"transpose", transpose},
       {"repeat", repeat},       {"total", total},     {"broadcast_like", broadcast_like},
       {"positions", positions}, {"mean", mean},       {"matmul", matmul},
+      {"stack", stack},         {"squeeze", squeeze}, {"deviation", deviation},
+      {"exclude", exclude},
   };
   return table;
 }

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -28,6 +29,7 @@ class LoadedWeights : public WeightSource {
     for (size_t k = 0; k < model_.tree.modules.size(); ++k) {
       if (model_.packed[k]) packed_.emplace(model_.tree.modules[k].path, *model_.packed[k]);
     }
+    find_divided();
   }
 
   Status take_files(bool resident) {
@@ -64,6 +66,8 @@ class LoadedWeights : public WeightSource {
     return found == packed_.end() ? QuantFormat{} : found->second;
   }
 
+  [[nodiscard]] bool divides_by_scale(const std::string& module) const override { return divided_.contains(module); }
+
   [[nodiscard]] uint64_t bytes() const override {
     uint64_t sum = 0;
     for (const auto& [name, recipe] : model_.tensors) sum += byte_size(*recipe);
@@ -76,6 +80,22 @@ class LoadedWeights : public WeightSource {
   }
 
  private:
+  // Layers that mlx-lm's loader made ternary divide by their scale, unless their class is "autobitlinear"; those that
+  // are ternary by the model's own code never do.
+  void find_divided() {
+    const auto& config = checkpoint_.config();
+    const auto declared = config.find("quantization_config");
+    if (declared != config.end() && declared->is_object()) {
+      const auto kind = declared->find("linear_class");
+      if (kind != declared->end() && *kind == "autobitlinear") return;
+    }
+    for (const auto& module : model_.tree.modules) {
+      for (const auto& parameter : module.parameters) {
+        if (parameter.name == "weight_scale") divided_.insert(module.path);
+      }
+    }
+  }
+
   [[nodiscard]] Result<mx::array> resident(const Recipe& recipe, uint32_t tensor) const {
     const TensorInfo& info = checkpoint_.tensors()[tensor];
     PIPPIN_TRY(const mx::Dtype dtype, mlx_dtype_of(recipe.dtype, info.name));
@@ -100,6 +120,7 @@ class LoadedWeights : public WeightSource {
   Checkpoint checkpoint_;
   LoadedModel model_;
   std::map<std::string, QuantFormat, std::less<>> packed_;
+  std::set<std::string, std::less<>> divided_;
   std::shared_ptr<ResidentWeights> resident_;
   std::vector<std::unordered_map<std::string, mx::array>> read_;
 };
@@ -109,7 +130,9 @@ class LoadedWeights : public WeightSource {
 Result<OpenedModel> open_weights(const std::filesystem::path& folder, const SpecLibrary& library, const SpecPtr& spec,
                                  bool resident, bool check_memory) {
   PIPPIN_TRY(Checkpoint checkpoint, Checkpoint::open(folder, FileSelection::mlx_lm));
-  PIPPIN_TRY(LoadedModel model, load_model(checkpoint, library, spec, PlanRequest{}));
+  PlanRequest request;
+  request.to_run = true;
+  PIPPIN_TRY(LoadedModel model, load_model(checkpoint, library, spec, request));
   auto weights = std::make_unique<LoadedWeights>(std::move(checkpoint), std::move(model));
   if (check_memory) PIPPIN_CHECK(check_fit(weights->bytes(), folder));
   PIPPIN_CHECK(weights->take_files(resident));

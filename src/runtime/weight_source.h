@@ -28,6 +28,8 @@ class WeightSource {
   [[nodiscard]] virtual Result<mlx::core::array> load(const std::string& name) const = 0;
   // How the module is packed. Asked only of modules that have scales.
   [[nodiscard]] virtual QuantFormat packing(const std::string& module) const = 0;
+  // Whether a ternary module's numbers are divided by its scale. Asked only of modules that have a weight_scale.
+  [[nodiscard]] virtual bool divides_by_scale(const std::string& /*module*/) const { return false; }
   // Bytes of all tensors as they will lie in memory.
   [[nodiscard]] virtual uint64_t bytes() const = 0;
 };

@@ -6,7 +6,8 @@
 namespace pippin {
 namespace {
 
-// *x is an array, *x? one that may be none; @at a module; the rest plain. "=" gives what holds where it is left out.
+// *x is an array, *x? one that may be none, **x a list of arrays; @at a module; the rest plain. "=" gives what holds
+// where it is left out.
 constexpr std::array signatures{
     // Weights
     "embedding(*ids, @at)",
@@ -25,6 +26,8 @@ constexpr std::array signatures{
     "merge(*x)",
     "part(*x, begin, end, axis=-1)",
     "concat(*x, *y, axis=-1)",
+    "stack(**arrays, axis=0)",
+    "squeeze(*x, axis)",
     "reshape(*x, shape)",
     "transpose(*x, axes)",
     "repeat(*x, times, axis)",
@@ -32,6 +35,8 @@ constexpr std::array signatures{
     "matmul(*x, *y)",
     "total(*x, axis=-1, keep=false)",
     "mean(*x, axis=-1, keep=true)",
+    "deviation(*x, axis=-1, keep=true)",
+    "exclude(*x, places)",
     // Elements
     "add(*x, *y)",
     "subtract(*x, *y)",
@@ -40,6 +45,8 @@ constexpr std::array signatures{
     "power(*x, *y)",
     "maximum(*x, *y)",
     "minimum(*x, *y)",
+    "less(*x, *y)",
+    "where(*condition, *x, *y)",
     "cast(*x, dtype)",
     "cast_like(*x, *like)",
     "silu(*x)",
@@ -57,6 +64,7 @@ constexpr std::array signatures{
     "sqrt(*x)",
     "rsqrt(*x)",
     "erf(*x)",
+    "erfinv(*x)",
     "softmax(*x, precise=true)",
     "swiglu(*gate, *x)",
     "softcap(*x, cap)",
@@ -66,9 +74,13 @@ constexpr std::array signatures{
     // Attention
     "rope(*x, dims, base=10000.0, traditional=false, scaling=none, scale=1.0, max_positions=none, freqs=none)",
     "attend(*q, *k, *v, scale, window=none, chunk=none, causal=true, softcap=none, @sinks=none, alibi=false, "
-    "values=none, most=none)",
+    "values=none, most=none, block=none, local_blocks=none, block_stride=none)",
     "attend_again(*q, layer, scale, window=none, softcap=none)",
     "positions(*ids)",
+    // What goes from token to token
+    "recent(*x, count)",
+    "short_conv(*x, @at)",
+    "delta_rule(*q, *k, *v, *decay, *beta)",
     // Experts
     "route(*scores, count, *selection?=none, negate=false)",
     "route_in_turn(*scores, count, margin)",
@@ -94,8 +106,9 @@ DecoderOperation parse(std::string_view signature) {
     rest.remove_prefix(std::min(comma + 2, rest.size()));
     OperationArgument argument;
     if (word.front() == '*') argument.kind = OperationArgument::Kind::array;
+    if (word.starts_with("**")) argument.kind = OperationArgument::Kind::arrays;
     if (word.front() == '@') argument.kind = OperationArgument::Kind::module;
-    if (argument.kind != OperationArgument::Kind::plain) word.remove_prefix(1);
+    word.remove_prefix(std::min(word.find_first_not_of("*@"), word.size()));
     if (const size_t equal = word.find('='); equal != std::string_view::npos) {
       argument.required = false;
       const std::string_view text = word.substr(equal + 1);

@@ -14,6 +14,7 @@ namespace pippin {
 struct OperationArgument {
   enum class Kind {
     array,   // a value of the program
+    arrays,  // a list of them, all inputs in its order; an operation has one list, and no other array
     module,  // the path of a module or parameter, relative to where the program stands; or none
     plain,   // a number, text, list, object or none
   };

@@ -77,6 +77,13 @@ std::optional<Result<Value>> ProgramRecorder::record(std::string_view op, const 
       auto one = input(value, argument.name);
       if (!one) return tl::unexpected<Error>(one.error());
       made.inputs.push_back(*one);
+    } else if (argument.kind == OperationArgument::Kind::arrays) {
+      if (!value.is_array() || value.empty()) return wrong(fmt::format("{} is a list of arrays", argument.name));
+      for (const auto& item : value) {
+        auto one = input(item, "each of " + argument.name);
+        if (!one) return tl::unexpected<Error>(one.error());
+        made.inputs.push_back(*one);
+      }
     } else if (argument.kind == OperationArgument::Kind::module && !value.is_null()) {
       if (!value.is_string()) return wrong(fmt::format("{} is a module's path", argument.name));
       made.attributes[argument.name] = prefix + value.get<std::string>();

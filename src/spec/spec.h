@@ -69,6 +69,7 @@ struct WeightRule {
   std::optional<Expression> when;     // asked once, of all tensors
   std::optional<Expression> only_if;  // asked of each match
   std::optional<Include> include;     // the verb "include": that spec's rules
+  bool each_load = false;             // the reference changes its own models' values too, each time it loads them
   std::string where;
 };
 

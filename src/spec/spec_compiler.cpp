@@ -305,6 +305,9 @@ class Compiler {
       PIPPIN_TRY(rule.when, expression(value, inside));
     } else if (key == "if") {
       PIPPIN_TRY(rule.only_if, expression(value, inside));
+    } else if (key == "each_load") {
+      if (!value.is_boolean()) return bad(inside, "true or false");
+      rule.each_load = value.get<bool>();
     } else if (key == rule.verb->name) {
       if (rule.verb->name == "include") {
         PIPPIN_TRY(rule.include, include(table, inside));

@@ -152,8 +152,9 @@ const WeightVerb* find_weight_verb(std::string_view name) {
   return nullptr;
 }
 
-Status apply_weight_rules(SpecScope& scope, TensorMap& tensors) {
+Status apply_weight_rules(SpecScope& scope, TensorMap& tensors, bool each_load_alone) {
   for (const auto& rule : scope.spec().weights) {
+    if (each_load_alone && !rule.each_load) continue;
     if (rule.when) {
       PIPPIN_TRY(const bool wanted, rule.when->test(scope));
       if (!wanted) continue;

@@ -34,7 +34,8 @@ struct WeightVerb {
 std::span<const WeightVerb> weight_verbs();
 const WeightVerb* find_weight_verb(std::string_view name);
 
-// Applies all weight rules of the scope's spec, in order, to `tensors`; sets the scope to look at them.
-Status apply_weight_rules(SpecScope& scope, TensorMap& tensors);
+// Applies all weight rules of the scope's spec, or those for each load alone, in order, to `tensors`; sets the scope to
+// look at them.
+Status apply_weight_rules(SpecScope& scope, TensorMap& tensors, bool each_load_alone = false);
 
 }  // namespace pippin
