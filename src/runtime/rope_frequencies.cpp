@@ -35,19 +35,21 @@ std::vector<float> plain(double base, int dims, int count) {
   return result;
 }
 
-// Llama 3.1: long wavelengths are stretched, short ones kept, those between blended.
+// Llama 3.1: long wavelengths are stretched, short ones kept, those between blended. In float32, step by step as mlx-lm,
+// so that the bits are the same: a position multiplies what differs.
 void stretch_llama3(RopeTable& table, const Json& scaling) {
-  const auto factor = scaling.at("factor").get<double>();
+  const auto factor = scaling.at("factor").get<float>();
   const double low = number_in(scaling, "low_freq_factor", 1);
   const double high = number_in(scaling, "high_freq_factor", 4);
   const double old = number_in(scaling, "original_max_position_embeddings", 8192);
   for (float& wave : table.wavelengths) {
-    const double length = 2 * M_PI * wave;
-    if (length > old / low) {
-      wave = static_cast<float>(wave * factor);
-    } else if (length > old / high) {
-      const double smooth = (old / length - low) / (high - low);
-      wave = static_cast<float>(wave / ((1 - smooth) / factor + smooth));
+    const float length = static_cast<float>(2 * M_PI) * wave;
+    if (length > static_cast<float>(old / low)) {
+      wave *= factor;
+    } else if (length > static_cast<float>(old / high) && length < static_cast<float>(old / low)) {
+      const float smooth =
+          (static_cast<float>(old) / length - static_cast<float>(low)) / static_cast<float>(high - low);
+      wave /= (1.0F - smooth) / factor + smooth;
     }
   }
 }
@@ -66,10 +68,11 @@ void stretch_yarn(RopeTable& table, const Json& scaling) {
   double high = std::min(std::ceil(dimension(number_in(scaling, "beta_slow", 1))), table.dims - 1.0);
   if (low == high) high += 0.001;
   for (size_t k = 0; k < table.wavelengths.size(); ++k) {
-    const double kept = 1 - std::clamp((static_cast<double>(k) - low) / (high - low), 0.0, 1.0);
-    const double own = table.wavelengths[k];
-    const double stretched = factor * own;
-    table.wavelengths[k] = static_cast<float>(stretched * own / (stretched * kept + own * (1 - kept)));
+    const float place = (static_cast<float>(k) - static_cast<float>(low)) / static_cast<float>(high - low);
+    const float kept = 1.0F - std::clamp(place, 0.0F, 1.0F);
+    const float own = table.wavelengths[k];
+    const float stretched = static_cast<float>(factor) * own;
+    table.wavelengths[k] = stretched * own / (stretched * kept + own * (1.0F - kept));
   }
   table.amplitude = yarn_magnitude(factor, number_in(scaling, "mscale", 1)) /
                     yarn_magnitude(factor, number_in(scaling, "mscale_all_dim", 0));
