@@ -59,9 +59,10 @@ void quantize_groups(const QuantizeJob& job) {
   const Storage* group = static_cast<const Storage*>(job.values);
   CodeWriter codes(job.packed, bits);
   for (int64_t g = 0; g < job.groups; ++g, group += group_size) {
-    float greatest = 0;  // fmax() passes over NaN
+    float greatest = 0;
     for (int i = 0; i < group_size; ++i) {
-      greatest = std::fmax(greatest, std::abs(Element<D>::load(read_at<Storage>(group, i))));
+      const float value = std::abs(Element<D>::load(read_at<Storage>(group, i)));
+      if (value > greatest) greatest = value;  // never NaN; GCC 12 fails on fmax() here for arm64
     }
     const float fitting = greatest / (bits == 4 ? 6.0f : 448.0f);
     const Scale scale = mode == QuantMode::nvfp4 ? e4m3(fitting) : power_of_two(fitting);
