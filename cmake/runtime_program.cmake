@@ -2,7 +2,7 @@
 # so that conversions do not pay for loading MLX.
 file(GLOB runtime_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/cli/runtime/*.cpp)
 add_executable(pippin-runtime ${runtime_sources})
-target_link_libraries(pippin-runtime PRIVATE pippin_cli pippin_generate)
+target_link_libraries(pippin-runtime PRIVATE pippin_cli pippin_generate pippin_behaviour)
 if(TARGET pippin)
   add_dependencies(pippin pippin-runtime)
 endif()

@@ -69,11 +69,11 @@ int run(int argc, char** argv, const RuntimeRuns& runs) {
 
   std::vector<std::pair<std::string, Run>> commands;
   for (const auto& add :
-       {add_convert, add_verify, add_architectures, add_download, add_upload, add_whoami, add_cache, add_completions}) {
+       {add_convert, add_architectures, add_download, add_upload, add_whoami, add_cache, add_completions}) {
     Run command = add(app, common);
     commands.emplace_back(app.get_subcommands({}).back()->get_name(), std::move(command));
   }
-  for (const auto& add : {add_generate, add_cache_prompt}) {
+  for (const auto& add : {add_verify, add_generate, add_cache_prompt}) {
     Run command = add(app, common, runs);
     commands.emplace_back(app.get_subcommands({}).back()->get_name(), std::move(command));
   }

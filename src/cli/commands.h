@@ -24,7 +24,6 @@ struct Common {
 using Run = std::function<Result<int>()>;
 
 Run add_convert(CLI::App& app, const std::shared_ptr<Common>& common);
-Run add_verify(CLI::App& app, const std::shared_ptr<Common>& common);
 Run add_architectures(CLI::App& app, const std::shared_ptr<Common>& common);
 Run add_download(CLI::App& app, const std::shared_ptr<Common>& common);
 Run add_upload(CLI::App& app, const std::shared_ptr<Common>& common);

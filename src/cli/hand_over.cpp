@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 2> runtime_commands{"generate", "cache-prompt"};
+constexpr std::array<std::string_view, 3> runtime_commands{"generate", "cache-prompt", "verify"};
 
 fs::path own_path() {
   std::error_code error;
@@ -46,10 +46,11 @@ fs::path runtime_program() {
 void hand_over(int argc, char** argv) {
   if (argc < 2) return;
   if (std::find(runtime_commands.begin(), runtime_commands.end(), argv[1]) == runtime_commands.end()) return;
-  const auto is_help = [](const char* word) {
-    return std::string_view(word) == "--help" || std::string_view(word) == "-h";
+  const auto needs_none = [](const char* word) {
+    const std::string_view flag(word);
+    return flag == "--help" || flag == "-h" || flag == "--no-behaviour";
   };
-  if (std::any_of(argv + 2, argv + argc, is_help)) return;
+  if (std::any_of(argv + 2, argv + argc, needs_none)) return;
   const fs::path program = runtime_program();
   if (!program.empty()) execv(program.c_str(), argv);
 }

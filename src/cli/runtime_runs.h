@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/generate_flags.h"
+#include "pippin/behaviour.h"
 #include "pippin/error.h"
 
 namespace pippin::cli {
@@ -11,6 +12,7 @@ namespace pippin::cli {
 struct RuntimeRuns {
   Result<int> (*generate)(GenerateArguments&, const Common&) = nullptr;
   Result<int> (*cache_prompt)(CachePromptArguments&, const Common&) = nullptr;
+  Result<BehaviourReport> (*behaviour)(const BehaviourOptions&) = nullptr;
 };
 
 // Replaces this process by pippin-runtime where the command needs it. Returns where it does not, or where the program
@@ -20,6 +22,8 @@ void hand_over(int argc, char** argv);
 // Of a command that could not be handed over.
 Error no_runtime(const std::string& command);
 
+// Works without the runtime too, but for what runs models.
+Run add_verify(CLI::App& app, const std::shared_ptr<Common>& common, const RuntimeRuns& runs);
 Run add_generate(CLI::App& app, const std::shared_ptr<Common>& common, const RuntimeRuns& runs);
 Run add_cache_prompt(CLI::App& app, const std::shared_ptr<Common>& common, const RuntimeRuns& runs);
 

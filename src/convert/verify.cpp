@@ -9,6 +9,7 @@
 #include "source/checkpoint.h"
 #include "source/stamp.h"
 #include "verify/fidelity.h"
+#include "verify/tensor_account.h"
 
 namespace pippin {
 
@@ -45,6 +46,7 @@ Result<VerifyReport> verify(const VerifyOptions& options) {
     report.exact += tensor.exact ? 1 : 0;
     report.elements += tensor.elements;
   }
+  report.structure = {source.tensors().size(), converted.tensors().size(), left_out_tensors(source, source_model)};
   report.warnings = source_model.warnings;
   return report;
 }

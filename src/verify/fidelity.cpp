@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -28,8 +29,28 @@ struct Pair {
   RecipePtr packed, scales, biases;   // as stored, with a format
 };
 
+// Of one side's values.
+struct SideSums {
+  double sum = 0, squared = 0;
+  double smallest = std::numeric_limits<double>::infinity();
+  double largest = -std::numeric_limits<double>::infinity();
+
+  void add(double x) {
+    sum += x;
+    squared += x * x;
+    smallest = std::min(smallest, x);
+    largest = std::max(largest, x);
+  }
+  [[nodiscard]] TensorStatistics statistics(double count) const {
+    if (count <= 0) return {};
+    const double mean = sum / count;
+    return {smallest, largest, mean, std::sqrt(std::max(0.0, squared / count - mean * mean))};
+  }
+};
+
 struct Sums {
-  double largest = 0, absolute = 0, squared = 0, source_squared = 0, converted_squared = 0, product = 0;
+  double largest = 0, absolute = 0, squared = 0, product = 0;
+  SideSums source, converted;
   uint64_t nonfinite = 0;
   bool exact = true;
 };
@@ -46,8 +67,8 @@ void accumulate(const float* a, const float* b, int64_t count, Sums& sums) {
     sums.largest = std::max(sums.largest, difference);
     sums.absolute += difference;
     sums.squared += difference * difference;
-    sums.source_squared += x * x;
-    sums.converted_squared += y * y;
+    sums.source.add(x);
+    sums.converted.add(y);
     sums.product += x * y;
   }
 }
@@ -88,10 +109,15 @@ class Measurer {
     result.largest_error = sums.largest;
     const auto counted = static_cast<double>(result.elements - sums.nonfinite);
     result.mean_error = counted > 0 ? sums.absolute / counted : 0;
-    result.relative_error = sums.source_squared > 0 ? std::sqrt(sums.squared / sums.source_squared) : 0;
-    const double norms = std::sqrt(sums.source_squared) * std::sqrt(sums.converted_squared);
+    result.relative_error = sums.source.squared > 0 ? std::sqrt(sums.squared / sums.source.squared) : 0;
+    const double norms = std::sqrt(sums.source.squared) * std::sqrt(sums.converted.squared);
     result.cosine = norms > 0 ? sums.product / norms : 1;
     result.nonfinite = sums.nonfinite;
+    // Integers are compared by their bytes alone.
+    if (is_floating(pair.source->dtype) || pair.source->dtype == DType::F64) {
+      result.before = sums.source.statistics(counted);
+      result.after = sums.converted.statistics(counted);
+    }
     return result;
   }
 

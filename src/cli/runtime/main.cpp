@@ -3,5 +3,10 @@
 #include "cli/runtime/runs.h"
 
 int main(int argc, char** argv) {
-  return pippin::cli::run(argc, argv, {&pippin::cli::run_generate, &pippin::cli::run_cache_prompt});
+  return pippin::cli::run(argc, argv,
+                          {
+                              .generate = &pippin::cli::run_generate,
+                              .cache_prompt = &pippin::cli::run_cache_prompt,
+                              .behaviour = &pippin::measure_behaviour,
+                          });
 }
