@@ -45,7 +45,8 @@ struct PerplexityPair {
   uint64_t tokens = 0;  // that were predicted
   double expected = 0;
   double model = 0;
-  [[nodiscard]] double increase() const { return expected > 0 ? model / expected - 1 : 0; }
+  // Relative; 0 also where both are beyond every number.
+  [[nodiscard]] double increase() const { return model == expected ? 0 : model / expected - 1; }
 };
 
 struct PromptAgreement {

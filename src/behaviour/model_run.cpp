@@ -23,15 +23,17 @@ void give(const mx::array& value, int64_t width, const Take& take) {
   value_or_throw(take(std::span(floats.data<float>(), floats.size()), width));
 }
 
-// A layer's output is its step next_x; where that only names another step, the last array that the layer made.
+// A layer's output is its step next_x; where that only names another step, the last array that the layer made. Steps of
+// the start may come between a layer's own, since each is computed when something asks for it.
 class LayerWatch {
  public:
   LayerWatch(int tokens, const RunSinks& sinks) : tokens_(tokens), sinks_(sinks) {}
 
   void see(int layer, const std::string& step, const mx::array& value) {
-    if (layer != layer_) finish();
+    if (layer < 0 || layer < layer_) return;
+    if (layer > layer_) finish();
     layer_ = layer;
-    if (layer < 0 || is_final_) return;
+    if (is_final_) return;
     if (step == "next_x" || (value.ndim() >= 3 && value.shape(0) == 1 && value.shape(1) == tokens_)) last_ = value;
     is_final_ = step == "next_x";
   }

@@ -68,6 +68,9 @@ TEST(Verdict, PerplexityMayFallButNotRise) {
   judged.perplexity = PerplexityPair{100, 20, 10};
   judge(judged);
   EXPECT_TRUE(judged.passed());
+  judged.perplexity = PerplexityPair{100, INFINITY, INFINITY};
+  judge(judged);
+  EXPECT_TRUE(judged.passed());
   judged.perplexity = PerplexityPair{100, 20, 20.1};
   judge(judged);
   EXPECT_THAT(failures(judged), ElementsAre("perplexity increase"));
