@@ -57,6 +57,7 @@ struct AttendSettings {
   bool alibi = false;
   std::optional<mx::array> sinks;
   std::optional<BlockPattern> blocks;
+  std::optional<mx::array> chosen;  // the keys that each query looks at: bool [batch, 1, queries, keys]
 };
 
 // softmax(scale q k^T + mask) v with what mx.fast's does not have: a cap on the scores, or slopes by distance.
@@ -90,6 +91,12 @@ mx::array newest(const mx::array& x, int count) {
   return mx::slice(x, {0, 0, x.shape(2) - count, 0}, x.shape());
 }
 
+// Both masks; one of them may be none.
+std::optional<mx::array> both_masks(const std::optional<mx::array>& mask, const std::optional<mx::array>& other) {
+  if (!mask) return other;
+  return other ? mx::logical_and(*mask, *other) : mask;
+}
+
 mx::array attention(const mx::array& q, const mx::array& all_keys, const mx::array& all_values,
                     const AttendSettings& settings, Pass& pass, const LayerCache& cache) {
   // One token sees just its window: no mask then.
@@ -110,11 +117,18 @@ mx::array attention(const mx::array& q, const mx::array& all_keys, const mx::arr
                         settings.causal,
                         cache.max_size().value_or(0)};
   const bool open = settings.softcap > 0 || settings.alibi;
-  const bool needs_array = open || !shape.plain_causal();
+  const bool needs_array = open || settings.chosen || !shape.plain_causal();
   const bool sparse = settings.blocks && !settings.blocks->all_local(shape.seen);
-  const std::optional<mx::array> mask = sparse        ? block_mask(q.shape(1), *settings.blocks, shape)
-                                        : needs_array ? pass_mask(pass.masks, shape)
-                                                      : std::nullopt;
+  const std::optional<mx::array> by_order = sparse        ? block_mask(q.shape(1), *settings.blocks, shape)
+                                            : needs_array ? pass_mask(pass.masks, shape)
+                                                          : std::nullopt;
+  if (settings.chosen && settings.chosen->shape(3) != shape.keys)
+    throw Fault({ErrorTag::unsupported,
+                 "a model that chooses its keys keeps all of them",
+                 fmt::format("{} of {} tokens are kept", shape.keys, settings.chosen->shape(3)),
+                 "leave out --max-kv-size",
+                 {}});
+  const std::optional<mx::array> mask = both_masks(by_order, settings.chosen);
   if (open) {
     std::optional<mx::array> slopes;
     if (settings.alibi) slopes = alibi_slopes(q.shape(1), shape);
@@ -129,7 +143,7 @@ mx::array attention(const mx::array& q, const mx::array& all_keys, const mx::arr
 MaybeArray own_attention(const HostPool& pool, const mx::array& q, std::optional<int> shared,
                          const AttendSettings& settings, Pass& pass, const LayerCache& cache) {
   const auto stores = cache.stores();
-  if (!stores || settings.alibi || !settings.causal || stores->first.shape(1) == 0 ||
+  if (!stores || settings.alibi || settings.chosen || !settings.causal || stores->first.shape(1) == 0 ||
       q.shape(1) % stores->first.shape(1) != 0 || q.shape(3) != stores->first.shape(3) ||
       (settings.blocks && !settings.blocks->all_local(cache.seen())))
     return std::nullopt;
@@ -178,21 +192,15 @@ Operation attend(const OperationSite& site) {
   if (site.given("sinks")) settings.sinks = value_or_throw(site.weights.load(site.text("sinks")));
   // Values that are the first elements of the keys are not kept twice.
   const auto shared = site.maybe_integer("values");
-  const auto most = site.maybe_integer("most");
   const size_t slot = site.cache_slot;
-  return [settings, shared, most, slot, pool = site.pool](StepInputs inputs, Pass& pass) {
-    if (most && pass.offset + pass.length > *most)
-      throw Fault({ErrorTag::unsupported,
-                   fmt::format("beyond {} tokens this model looks at chosen ones only, which pippin cannot", *most),
-                   fmt::format("{} tokens", pass.offset + pass.length),
-                   "use a shorter prompt",
-                   {}});
+  return [settings, shared, slot, pool = site.pool](StepInputs inputs, Pass& pass) {
     LayerCache& cache = pass.cache->layer(slot);
     const mx::array& q = array_of(inputs, 0);
     const mx::array& k = array_of(inputs, 1);
     const mx::array& v = array_of(inputs, 2);
     cache.append(k, shared ? mx::slice(v, {0, 0, 0, 0}, {v.shape(0), v.shape(1), v.shape(2), 0}) : v);
     AttendSettings now = limited(settings, pass, cache);
+    if (inputs.size() > 3 && inputs[3] != nullptr) now.chosen = inputs[3]->array;
     if (pool) {
       if (auto own = own_attention(pool, q, shared, now, pass, cache)) return one(*own);
     }
@@ -222,10 +230,44 @@ Operation attend_again(const OperationSite& site) {
   };
 }
 
+// The keys that attention shall look at: the `count` with the highest sums over heads of max(q k, 0) times the head's
+// weight, among all that the cache keeps for this. q [batch, heads, length, dim], k [batch, 1, length, dim], weights
+// [batch, length, heads]. Gives bool [batch, 1, length, keys]; nothing while there are no more keys than that.
+Operation top_keys(const OperationSite& site) {
+  const int count = site.integer("count");
+  if (count < 1)
+    throw Fault({ErrorTag::bad_config, "attention looks at 1 or more keys", std::to_string(count), "", {}});
+  return [count, slot = site.cache_slot](StepInputs inputs, Pass& pass) {
+    const mx::array& q = array_of(inputs, 0);
+    const mx::array& k = array_of(inputs, 1);
+    LayerCache& cache = pass.cache->layer(slot);
+    cache.append(k, mx::slice(k, {0, 0, 0, 0}, {k.shape(0), k.shape(1), k.shape(2), 0}));
+    const mx::array keys = mx::swapaxes(cache.kept().first, -1, -2);
+    if (cache.length() <= count) return StepValue{};
+    const mx::array weights = mx::expand_dims(mx::swapaxes(array_of(inputs, 2), -1, -2), -1);
+    std::optional<mx::array> scores;
+    for (int head = 0; head < q.shape(1); ++head) {
+      const auto of_head = [head](const mx::array& x) {
+        return mx::slice(x, {0, head, 0, 0}, {x.shape(0), head + 1, x.shape(2), x.shape(3)});
+      };
+      const mx::array product = mx::matmul(of_head(q), keys);
+      const mx::array term = mx::multiply(mx::maximum(product, scalar(0, product)), of_head(weights));
+      scores = scores ? mx::add(*scores, term) : term;
+    }
+    const MaskShape shape{pass.length, cache.length(), cache.seen(), {}, {}, true, 0};
+    if (const auto mask = pass_mask(pass.masks, shape))
+      scores = mx::where(*mask, *scores, scalar(-std::numeric_limits<float>::infinity(), *scores));
+    const mx::array order = mx::argpartition(*scores, -count, -1);
+    const mx::array best = mx::slice(order, {0, 0, 0, order.shape(3) - count}, order.shape());
+    return one(mx::put_along_axis(mx::zeros(order.shape(), mx::bool_), best, mx::array(true), -1));
+  };
+}
+
 }  // namespace
 
 const OperationTable& attention_operations() {
-  static const OperationTable table{{"rope", rope}, {"attend", attend}, {"attend_again", attend_again}};
+  static const OperationTable table{
+      {"rope", rope}, {"attend", attend}, {"attend_again", attend_again}, {"top_keys", top_keys}};
   return table;
 }
 

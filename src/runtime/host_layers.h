@@ -75,13 +75,12 @@ struct HostAttention {
 MaybeArray host_attention(const HostPool& pool, const mlx::core::array& q, const mlx::core::array& keys,
                           const mlx::core::array& values, const HostAttention& attention);
 
-// The gated delta rule; see src/linear/delta_rule.h. q, k [batch, length, heads, key width], v [.., value width], decay
-// [.., key width or 1], beta [batch, length, heads], state [batch, heads, key width, value width]; all float32. Gives
-// the results, shaped as v, and the state after them.
+// The gated delta rule, or without beta linear attention; see src/linear/delta_rule.h. q, k [batch, length, key heads,
+// key width], v [batch, length, heads, value width], decay [.., key width or 1], beta [batch, length, heads], state
+// [batch, heads, key width, value width]; all float32. Gives the results, shaped as v, and the state after them.
 std::pair<mlx::core::array, mlx::core::array> host_delta_rule(const HostPool& pool, const mlx::core::array& q,
                                                               const mlx::core::array& k, const mlx::core::array& v,
-                                                              const mlx::core::array& decay,
-                                                              const mlx::core::array& beta,
+                                                              const mlx::core::array& decay, const MaybeArray& beta,
                                                               const mlx::core::array& state);
 
 }  // namespace pippin

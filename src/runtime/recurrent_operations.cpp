@@ -68,23 +68,28 @@ mx::array token(const mx::array& x, int t) {
 }
 
 struct DeltaInputs {
-  mx::array q;      // [batch, length, heads, key width]
+  mx::array q;      // [batch, length, key heads, key width]
   mx::array k;      // the same
   mx::array v;      // [batch, length, heads, value width]
   mx::array decay;  // [batch, length, heads, key width or 1]
-  mx::array beta;   // [batch, length, heads]
+  MaybeArray beta;  // [batch, length, heads]
 };
 
 // Step by step; gives the tokens' results and the state after them.
 std::pair<mx::array, mx::array> delta_steps(const DeltaInputs& in, mx::array state) {
   std::vector<mx::array> results;
+  const int repeats = in.v.shape(2) / in.q.shape(2);
   for (int t = 0; t < in.q.shape(1); ++t) {
-    const mx::array key = mx::expand_dims(token(in.k, t), -1);
+    const mx::array key = mx::expand_dims(mx::repeat(token(in.k, t), repeats, 1), -1);
+    const mx::array query = mx::expand_dims(mx::repeat(token(in.q, t), repeats, 1), -1);
+    mx::array change = token(in.v, t);
     state = mx::multiply(state, mx::expand_dims(token(in.decay, t), -1));
-    const mx::array found = mx::sum(mx::multiply(state, key), -2);
-    const mx::array change = mx::multiply(mx::subtract(token(in.v, t), found), mx::expand_dims(token(in.beta, t), -1));
+    if (in.beta) {
+      const mx::array found = mx::sum(mx::multiply(state, key), -2);
+      change = mx::multiply(mx::subtract(change, found), mx::expand_dims(token(*in.beta, t), -1));
+    }
     state = mx::add(state, mx::multiply(key, mx::expand_dims(change, -2)));
-    results.push_back(mx::sum(mx::multiply(state, mx::expand_dims(token(in.q, t), -1)), -2));
+    results.push_back(mx::sum(mx::multiply(state, query), -2));
   }
   return {mx::stack(results, 1), state};
 }
@@ -92,26 +97,23 @@ std::pair<mx::array, mx::array> delta_steps(const DeltaInputs& in, mx::array sta
 // Heads of keys serve several heads of values. All in float32.
 DeltaInputs delta_inputs(StepInputs inputs) {
   const auto wide = [&](size_t k) { return mx::astype(array_of(inputs, k), mx::float32); };
-  DeltaInputs in{wide(0), wide(1), wide(2), wide(3), wide(4)};
+  DeltaInputs in{wide(0), wide(1), wide(2), wide(3), std::nullopt};
+  if (inputs.size() > 4) in.beta = wide(4);
   const bool shaped = in.q.ndim() == 4 && in.k.shape() == in.q.shape() && in.v.ndim() == 4 && in.decay.ndim() >= 3;
   const int heads = shaped ? in.v.shape(2) : 0;
   if (!shaped || in.q.shape(2) == 0 || heads % in.q.shape(2) != 0 || in.decay.shape(2) != heads ||
-      in.beta.ndim() != 3 || in.beta.shape(2) != heads)
+      (in.beta && (in.beta->ndim() != 3 || in.beta->shape(2) != heads)))
     throw Fault({ErrorTag::bad_config,
                  "value heads are a multiple of key heads",
                  std::to_string(heads),
                  "check config.json",
                  {}});
-  if (const int repeats = heads / in.q.shape(2); repeats > 1) {
-    in.q = mx::repeat(in.q, repeats, 2);
-    in.k = mx::repeat(in.k, repeats, 2);
-  }
   if (in.decay.ndim() == 3) in.decay = mx::expand_dims(in.decay, -1);
   return in;
 }
 
-// The gated delta rule: per head a matrix S [key width, value width], 0 at first, that the cache keeps. For each token
-// S *= decay; S += k (v - S^T k) beta; the result is S^T q.
+// Per head a matrix S [key width, value width], 0 at first, that the cache keeps. For each token S *= decay; then, with
+// beta, S += k (v - S^T k) beta, the gated delta rule, or S += k v, linear attention; the result is S^T q.
 Operation delta_rule(const OperationSite& site) {
   return [slot = site.cache_slot, pool = site.pool](StepInputs inputs, Pass& pass) {
     const DeltaInputs in = delta_inputs(inputs);
@@ -128,7 +130,8 @@ Operation delta_rule(const OperationSite& site) {
 }  // namespace
 
 const OperationTable& recurrent_operations() {
-  static const OperationTable table{{"recent", recent}, {"short_conv", short_conv}, {"delta_rule", delta_rule}};
+  static const OperationTable table{
+      {"recent", recent}, {"short_conv", short_conv}, {"delta_rule", delta_rule}, {"linear_attention", delta_rule}};
   return table;
 }
 

@@ -74,12 +74,14 @@ constexpr std::array signatures{
     // Attention
     "rope(*x, dims, base=10000.0, traditional=false, scaling=none, scale=1.0, max_positions=none, freqs=none)",
     "attend(*q, *k, *v, scale, window=none, chunk=none, causal=true, softcap=none, @sinks=none, alibi=false, "
-    "values=none, most=none, block=none, local_blocks=none, block_stride=none)",
+    "values=none, block=none, local_blocks=none, block_stride=none, *chosen?=none)",
+    "top_keys(*q, *k, *weights, count)",
     "attend_again(*q, layer, scale, window=none, softcap=none)",
     "positions(*ids)",
     // What goes from token to token
     "recent(*x, count)",
     "short_conv(*x, @at)",
+    "linear_attention(*q, *k, *v, *decay)",
     "delta_rule(*q, *k, *v, *decay, *beta)",
     // Experts
     "route(*scores, count, *selection?=none, negate=false)",
