@@ -28,7 +28,7 @@ build: bootstrap ## the release command line tool, at build/release/pippin
 
 demo: build ## convert the bundled example to 4 bits, verify the result, let it write
 	$(PIPPIN) convert examples/kjv-tiny $(DEMO) -q --overwrite
-	$(PIPPIN) verify examples/kjv-tiny $(DEMO)
+	$(PIPPIN) verify examples/kjv-tiny $(DEMO) --prompt 'In the beginning God created the heaven and the earth.'
 	$(PIPPIN) generate $(DEMO) --ignore-chat-template --prompt 'In the beginning God' --max-tokens 60
 
 test: bootstrap ## build everything and run all tests, the slow ones included (TESTS="-LE slow" leaves them out)

@@ -12,6 +12,8 @@ endif()
 include(GNUInstallDirs)
 set(private_folder ${CMAKE_INSTALL_LIBDIR}/pippin)
 install(TARGETS pippin-runtime RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/pippin)
+# For `pippin verify --reference`; runs in the user's Python.
+install(PROGRAMS tools/record_activations DESTINATION ${CMAKE_INSTALL_DATADIR}/pippin)
 get_target_property(mlx_library mlx IMPORTED_LOCATION_RELEASE)
 if(NOT mlx_library)
   get_target_property(mlx_library mlx IMPORTED_LOCATION)

@@ -171,7 +171,7 @@ class Behaviour {
     PIPPIN_TRY(Agreement agreement, compare(model, expected, {}, side));
     if (!agreement.logits && agreement.layers.empty())
       return fail(ErrorTag::bad_file, "a recording has logits or layers", expected.name() + " has neither",
-                  "record again with record-activations");
+                  "record again with record_activations");
     const bool was_float32 = expected.dtype().empty() || expected.dtype() == "float32";
     conclude(std::move(agreement), precision_of(side.is_float32 && was_float32, side.bits));
     return {};

@@ -16,6 +16,7 @@
 #include "cli/runtime_runs.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "pippin/html_report.h"
 #include "pippin/verify.h"
 
 namespace pippin::cli {
@@ -33,6 +34,7 @@ struct Arguments {
   std::string prompts_file;
   std::string text_file;
   std::string reference;
+  std::string html;
   BehaviourOptions behaviour;
 };
 
@@ -215,6 +217,15 @@ Result<BehaviourOutcome> compare_behaviour(Arguments& a, const Common& common, c
   return outcome;
 }
 
+Status write_html(const Arguments& a, const VerifyReport& report, const BehaviourOutcome& behaviour) {
+  std::ofstream file(a.html, std::ios::binary);
+  file << html_report({a.source, a.converted, behaviour.skipped}, report,
+                      behaviour.report ? &*behaviour.report : nullptr);
+  file.close();
+  if (file) return {};
+  return fail(ErrorTag::destination, "the report can be written", a.html, "give a file in a folder that exists");
+}
+
 Result<int> run_verify(Arguments& a, const Common& common, const RuntimeRuns& runs) {
   a.options.source = a.source;
   a.options.converted = a.converted;
@@ -233,6 +244,7 @@ Result<int> run_verify(Arguments& a, const Common& common, const RuntimeRuns& ru
     std::fflush(stdout);
   }
   PIPPIN_TRY(const BehaviourOutcome behaviour, compare_behaviour(a, common, *report, runs));
+  if (!a.html.empty()) PIPPIN_CHECK(write_html(a, *report, behaviour));
   if (common.json) print_json(*report, behaviour);
   if (shows && behaviour.report) fmt::print("{}", behaviour_text(*behaviour.report, a.all));
   if (shows && !behaviour.report) fmt::print("behaviour: skipped ({})\n", behaviour.skipped);
@@ -256,7 +268,7 @@ void add_behaviour_flags(CLI::App& command, Arguments& a) {
       ->group(group)
       ->capture_default_str()
       ->check(CLI::Range(2, 100'000'000));
-  command.add_option("--reference", a.reference, "Activations that tools/record_activations wrote; compared as well")
+  command.add_option("--reference", a.reference, "Activations that record_activations wrote; compared as well")
       ->group(group)
       ->type_name("FILE");
   command.add_flag("--mlx-kernels", a.mlx_kernels, "On the CPU: compute with MLX's own kernels")->group(group);
@@ -299,6 +311,8 @@ Run add_verify(CLI::App& app, const std::shared_ptr<Common>& common, const Runti
   command.add_option("--threads", arguments->options.threads, "Worker threads [one a processor]")
       ->check(CLI::Range(0, 1024));
   command.add_flag("--all", arguments->all, "A row for every tensor");
+  command.add_option("--html", arguments->html, "Write a report with plots, one file that needs no network")
+      ->type_name("FILE");
   add_behaviour_flags(command, *arguments);
   add_bounds(command, arguments->behaviour.thresholds);
   add_common_flags(command, common);

@@ -16,7 +16,7 @@ Error bad(const std::string& file, const std::string& what) {
   return {ErrorTag::bad_file,
           "a recording has prompts.K.ids, and logits and layers of as many rows",
           file + ": " + what,
-          "record again with record-activations; its --help describes the file",
+          "record again with record_activations; its --help describes the file",
           {}};
 }
 

@@ -21,8 +21,8 @@ constexpr std::nullopt_t none = std::nullopt;
 const std::array<Row, 6> rows{{
     {Precision::float32, "F32", {1e-3, 0.99, 1e-4, 0.001, 1e-3}},
     {Precision::half, "F16 or BF16", {none, 0.9, 0.02, 0.02, 0.1}},
-    {Precision::eight_bits, "8 bits", {none, 0.9, 0.05, 0.03, 0.15}},
-    {Precision::six_bits, "6 bits", {none, 0.8, 0.1, 0.05, 0.3}},
+    {Precision::eight_bits, "8 bits", {none, 0.8, 0.05, 0.05, 0.2}},
+    {Precision::six_bits, "6 bits", {none, 0.75, 0.1, 0.1, 0.3}},
     {Precision::four_bits, "4 bits", {none, 0.5, 1, 2, 0.8}},
     {Precision::two_bits, "3 bits or fewer", {none, 0.1, 5, none, 1.5}},
 }};

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -133,6 +134,21 @@ class Verify(unittest.TestCase):
         (self.folder / "prompts").write_text("In the beginning\n\nAnd God said,\\nLet there be light\n")
         prompts = self.verified("bf16", "--prompts", self.folder / "prompts", "--prompt", "Amen")["behaviour"]["against"][0]["prompts"]
         self.assertEqual([one["text"] for one in prompts], ["Amen", "In the beginning", "And God said,\nLet there be light"])
+
+    def test_the_html_report_is_well_formed_and_escapes_names(self):
+        evil = self.folder / "<b>&'name"
+        shutil.copytree(self.folder / "4bit", evil)
+        page = self.folder / "report.html"
+        result = pippin("verify", EXAMPLE, evil, "--html", page, "--quiet", "--prompt", "<script>alert('x')</script>")
+        self.assertEqual((result.returncode, result.stdout), (0, ""), result.stderr)
+        text = page.read_text()
+        tree = xml.etree.ElementTree.fromstring(text.removeprefix("<!DOCTYPE html>"))
+        tags = {one.tag for one in tree.iter()}
+        self.assertTrue({"svg", "table", "polyline", "rect"} <= tags)
+        self.assertFalse({"script", "b", "img", "link"} & tags)
+        self.assertIn("<script>alert('x')</script>", "".join(tree.itertext()))
+        self.assertNotIn("http", text)
+        self.assertEqual(pippin("verify", EXAMPLE, self.folder / "bf16", "--no-behaviour", "--html", self.folder / "no" / "r").returncode, 10)
 
     def test_what_is_wrong_is_told(self):
         self.assertEqual(pippin("verify", EXAMPLE, self.folder / "bf16", "--text", "/nonexistent").returncode, 3)

@@ -33,6 +33,10 @@ class Install(unittest.TestCase):
         answer = json.loads(self.run_it("generate", out, "--ignore-chat-template", "--prompt", "In the beginning God", "--json"))
         self.assertTrue(answer["text"].startswith(" created the heaven"), answer)
 
+    def test_activations_can_be_recorded(self):
+        help_text = subprocess.run([self.prefix / "share" / "pippin" / "record_activations", "--help"], capture_output=True, text=True, check=True).stdout
+        self.assertIn("prompts.K.logits", help_text)
+
     @unittest.skipUnless(sys.platform == "linux", "ldd")
     def test_it_uses_nothing_of_the_build(self):
         runtime = self.prefix / "libexec" / "pippin" / "pippin-runtime"
