@@ -109,6 +109,7 @@ DeltaInputs delta_inputs(StepInputs inputs) {
                  "check config.json",
                  {}});
   if (in.decay.ndim() == 3) in.decay = mx::expand_dims(in.decay, -1);
+  in.decay = mx::broadcast_to(in.decay, {in.q.shape(0), in.q.shape(1), heads, in.decay.shape(3)});
   return in;
 }
 

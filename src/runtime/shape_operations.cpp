@@ -70,6 +70,14 @@ Operation concat(const OperationSite& site) {
   };
 }
 
+// A list of numbers as float32.
+Operation constant(const OperationSite& site) {
+  std::vector<float> numbers;
+  for (const auto& item : site.node.attributes.at("values")) numbers.push_back(item.get<float>());
+  const mx::array value(numbers.begin(), {static_cast<int>(numbers.size())}, mx::float32);
+  return [value](StepInputs, Pass&) { return one(value); };
+}
+
 Operation stack(const OperationSite& site) {
   const int axis = site.integer("axis");
   return [axis](StepInputs inputs, Pass&) {
@@ -164,12 +172,12 @@ Operation positions(const OperationSite&) {
 
 const OperationTable& shape_operations() {
   static const OperationTable table{
-      {"heads", heads},         {"merge", merge},     {"part", part},
-      {"concat", concat},       {"reshape", reshape}, {"transpose", transpose},
-      {"repeat", repeat},       {"total", total},     {"broadcast_like", broadcast_like},
-      {"positions", positions}, {"mean", mean},       {"matmul", matmul},
-      {"stack", stack},         {"squeeze", squeeze}, {"deviation", deviation},
-      {"exclude", exclude},
+      {"heads", heads},         {"merge", merge},       {"part", part},
+      {"concat", concat},       {"reshape", reshape},   {"transpose", transpose},
+      {"repeat", repeat},       {"total", total},       {"broadcast_like", broadcast_like},
+      {"positions", positions}, {"mean", mean},         {"matmul", matmul},
+      {"stack", stack},         {"squeeze", squeeze},   {"deviation", deviation},
+      {"exclude", exclude},     {"constant", constant},
   };
   return table;
 }

@@ -26,6 +26,7 @@ constexpr std::array signatures{
     "merge(*x)",
     "part(*x, begin, end, axis=-1)",
     "concat(*x, *y, axis=-1)",
+    "constant(values)",
     "stack(**arrays, axis=0)",
     "squeeze(*x, axis)",
     "reshape(*x, shape)",
