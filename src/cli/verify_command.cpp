@@ -1,21 +1,17 @@
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
-#include <map>
 #include <optional>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
-#include "cli/behaviour_text.h"
 #include "cli/commands.h"
 #include "cli/exit_status.h"
 #include "cli/progress_line.h"
 #include "cli/runtime_runs.h"
 #include "cli/signals.h"
-#include "cli/terminal.h"
+#include "cli/verify_text.h"
 #include "pippin/html_report.h"
 #include "pippin/verify.h"
 
@@ -37,104 +33,6 @@ struct Arguments {
   std::string html;
   BehaviourOptions behaviour;
 };
-
-// What became of the third part: its report, or why there is none.
-struct BehaviourOutcome {
-  std::optional<BehaviourReport> report;
-  std::string skipped;
-  [[nodiscard]] bool passed() const { return !report || report->passed(); }
-};
-
-struct Group {
-  size_t tensors = 0;
-  size_t exact = 0;
-  uint64_t elements = 0;
-  double largest_error = 0;
-  double worst_relative = 0;
-  double worst_cosine = 1;
-};
-
-void print_row(const std::string& name, const Group& group) {
-  fmt::print("{:<34} {:>7} {:>14} {:>7} {:>12.3e} {:>12.3e} {:>9.6f}\n", name, group.tensors,
-             count_text(group.elements), group.exact == group.tensors ? "all" : fmt::format("{}", group.exact),
-             group.largest_error, group.worst_relative, group.worst_cosine);
-}
-
-Group group_of(const TensorFidelity& tensor) {
-  return {1,
-          tensor.exact ? size_t{1} : size_t{0},
-          tensor.elements,
-          tensor.largest_error,
-          tensor.relative_error,
-          tensor.cosine};
-}
-
-void print_table(const VerifyReport& report, bool all) {
-  fmt::print("{:<34} {:>7} {:>14} {:>7} {:>12} {:>12} {:>9}\n", all ? "tensor" : "stored as", "tensors", "weights",
-             "exact", "largest err", "rel. error", "cosine");
-  std::map<std::string, Group> groups;
-  for (const auto& tensor : report.tensors) {
-    if (all) print_row(tensor.name, group_of(tensor));
-    Group& group = groups[tensor.format];
-    const Group one = group_of(tensor);
-    group.tensors += 1;
-    group.exact += one.exact;
-    group.elements += one.elements;
-    group.largest_error = std::max(group.largest_error, one.largest_error);
-    group.worst_relative = std::max(group.worst_relative, one.worst_relative);
-    group.worst_cosine = std::min(group.worst_cosine, one.worst_cosine);
-  }
-  if (!all) {
-    for (const auto& [format, group] : groups) print_row(format, group);
-  }
-}
-
-void print_verdict(const VerifyReport& report) {
-  if (report.all_exact()) {
-    fmt::print("{} all {} tensors are, bit for bit, what the conversion of the source gives ({:.2f} s)\n",
-               green("verified:", Stream::out), report.tensors.size(), report.seconds);
-    return;
-  }
-  fmt::print("{} {} of {} tensors differ from what the conversion of the source gives:\n",
-             red("different:", Stream::out), report.tensors.size() - report.exact, report.tensors.size());
-  size_t listed = 0;
-  for (const auto& tensor : report.tensors) {
-    if (!tensor.exact && ++listed <= 20)
-      fmt::print("  {} ({}), relative error {:.3e}\n", tensor.name, tensor.format, tensor.relative_error);
-  }
-}
-
-nlohmann::ordered_json statistics_json(const TensorStatistics& one) {
-  return {{"smallest", one.smallest}, {"largest", one.largest}, {"mean", one.mean}, {"deviation", one.deviation}};
-}
-
-void print_json(const VerifyReport& report, const BehaviourOutcome& behaviour) {
-  nlohmann::ordered_json json = {
-      {"target", report.target},          {"model_type", report.model_type},
-      {"tensors", report.tensors.size()}, {"exact", report.exact},
-      {"weights", report.elements},       {"seconds", report.seconds},
-      {"verified", report.all_exact()},   {"passed", report.all_exact() && behaviour.passed()}};
-  json["structure"] = {{"source_tensors", report.structure.source_tensors},
-                       {"output_tensors", report.structure.output_tensors},
-                       {"left_out", report.structure.left_out}};
-  json["behaviour"] =
-      behaviour.report ? behaviour_json(*behaviour.report) : nlohmann::ordered_json{{"skipped", behaviour.skipped}};
-  json["per_tensor"] = nlohmann::ordered_json::array();
-  for (const auto& tensor : report.tensors) {
-    json["per_tensor"].push_back({{"name", tensor.name},
-                                  {"format", tensor.format},
-                                  {"elements", tensor.elements},
-                                  {"exact", tensor.exact},
-                                  {"largest_error", tensor.largest_error},
-                                  {"mean_error", tensor.mean_error},
-                                  {"relative_error", tensor.relative_error},
-                                  {"cosine", tensor.cosine},
-                                  {"nonfinite", tensor.nonfinite},
-                                  {"before", statistics_json(tensor.before)},
-                                  {"after", statistics_json(tensor.after)}});
-  }
-  fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
-}
 
 Result<std::string> read_text(const std::string& path) {
   constexpr std::streamoff most = 16 << 20;  // more than --text-tokens ever takes
@@ -239,15 +137,16 @@ Result<int> run_verify(Arguments& a, const Common& common, const RuntimeRuns& ru
   if (!report) return tl::unexpected<Error>(report.error());
   const bool shows = !common.json && !common.quiet;
   if (shows) {
-    print_table(*report, a.all);
-    print_verdict(*report);
+    fmt::print("{}", tensors_text(*report, a.all));
     std::fflush(stdout);
   }
   PIPPIN_TRY(const BehaviourOutcome behaviour, compare_behaviour(a, common, *report, runs));
   if (!a.html.empty()) PIPPIN_CHECK(write_html(a, *report, behaviour));
-  if (common.json) print_json(*report, behaviour);
-  if (shows && behaviour.report) fmt::print("{}", behaviour_text(*behaviour.report, a.all));
-  if (shows && !behaviour.report) fmt::print("behaviour: skipped ({})\n", behaviour.skipped);
+  if (common.json) {
+    const auto json = verify_json(*report, behaviour);
+    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  }
+  if (shows) fmt::print("{}", behaviour_text(behaviour, a.all));
   return report->all_exact() && behaviour.passed() ? 0 : exit_status_of(ErrorTag::mismatch);
 }
 

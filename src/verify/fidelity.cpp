@@ -25,8 +25,10 @@ struct Pair {
   std::string name;
   RecipePtr source;                   // dense, in the dtype that the conversion quantized or wrote
   RecipePtr converted;                // dense
-  std::optional<QuantFormat> format;  // of the output, where the source is dense
+  std::optional<QuantFormat> format;  // of the output
   RecipePtr packed, scales, biases;   // as stored, with a format
+  RecipePtr source_packed, source_scales,
+      source_biases;  // where the source is packed in the same format: kept as it is
 };
 
 // Of one side's values.
@@ -127,7 +129,7 @@ class Measurer {
     PIPPIN_CHECK(evaluate(source_, pair.source, box, source_bytes_));
     PIPPIN_CHECK(evaluate(converted_, pair.converted, box, converted_bytes_));
     if (pair.format) {
-      PIPPIN_TRY(const bool same, same_packing(pair, box));
+      PIPPIN_TRY(const bool same, pair.source_packed ? kept_packing(pair, box) : same_packing(pair, box));
       sums.exact = sums.exact && same;
     } else {
       sums.exact = sums.exact && source_bytes_ == converted_bytes_;
@@ -171,6 +173,27 @@ class Measurer {
     return same;
   }
 
+  // The source's own words, scales and biases, the latter in the output's dtype.
+  Result<bool> kept_packing(const Pair& pair, const Box& box) {
+    const int last = box.rank - 1;
+    const int64_t columns = box.extent(last);
+    const PackedRow row = packed_row(*pair.format, columns);
+    const Box group_box = scaled(box, last, row.groups, columns);
+    PIPPIN_TRY(bool same, same_part(pair.source_packed, pair.packed, scaled(box, last, row.words, columns)));
+    if (same) {
+      PIPPIN_TRY(same, same_part(pair.source_scales, pair.scales, group_box));
+    }
+    if (same && pair.biases) {
+      PIPPIN_TRY(same, same_part(pair.source_biases, pair.biases, group_box));
+    }
+    return same;
+  }
+
+  Result<bool> same_part(const RecipePtr& source, const RecipePtr& stored, const Box& box) {
+    PIPPIN_CHECK(evaluate(source_, source, box, expected_bytes_));
+    return stored_equals(stored, box, expected_bytes_.data(), expected_bytes_.size());
+  }
+
   static Box scaled(Box box, int axis, int64_t units, int64_t columns) {
     box.lo[axis] = box.lo[axis] * units / columns;
     box.hi[axis] = box.lo[axis] + units;
@@ -186,7 +209,7 @@ class Measurer {
   Rounding rounding_;
   Evaluator source_;
   Evaluator converted_;
-  std::vector<std::byte> source_bytes_, converted_bytes_, stored_bytes_;
+  std::vector<std::byte> source_bytes_, converted_bytes_, stored_bytes_, expected_bytes_;
   std::vector<float> source_floats_, converted_floats_;
 };
 
@@ -212,6 +235,12 @@ DType prevalent_dtype(const LoadedModel& model) {
   return most == elements.end() ? DType::BF16 : most->first;
 }
 
+void take_packing(const LoadedModel& source, const MlxModule& module, bool affine, Pair& pair) {
+  pair.source_packed = source.tensors.at(pair.name);
+  pair.source_scales = cast(source.tensors.at(module.name_of("scales")), pair.scales->dtype);
+  if (affine) pair.source_biases = cast(source.tensors.at(module.name_of("biases")), pair.biases->dtype);
+}
+
 Result<std::vector<Pair>> pairs_of(const LoadedModel& source, const LoadedModel& converted) {
   std::vector<Pair> pairs;
   std::map<std::string, size_t> by_path;
@@ -231,12 +260,15 @@ Result<std::vector<Pair>> pairs_of(const LoadedModel& source, const LoadedModel&
     PIPPIN_TRY(pair.source, dense(source, other->second, name));
     PIPPIN_TRY(pair.converted, dense(converted, index, name));
     const auto& packed = converted.packed[index];
-    if (packed && name == "weight" && !source.packed[other->second]) {
+    const auto& before = source.packed[other->second];
+    const bool kept = packed && before && *packed == *before;
+    if (packed && name == "weight" && (!before || kept)) {
       pair.format = packed;
       pair.packed = converted.tensors.at(pair.name);
       pair.scales = converted.tensors.at(module.name_of("scales"));
       const bool affine = row_of(packed->mode).has_biases;
       if (affine) pair.biases = converted.tensors.at(module.name_of("biases"));
+      if (kept) take_packing(source, module, affine, pair);
       pair.source = cast(pair.source, affine ? pair.scales->dtype : plain);
     } else if (is_floating(pair.source->dtype)) {
       pair.source = cast(pair.source, pair.converted->dtype);

@@ -11,23 +11,24 @@ namespace {
 
 constexpr double width = 640;
 constexpr double height = 220;
-constexpr double left = 56;
+constexpr double left = 64;
 constexpr double bottom = 30;
 constexpr double top = 12;
 constexpr double plot_width = width - left - 12;
 constexpr double plot_height = height - top - bottom;
 constexpr std::string_view replacement = "\xEF\xBF\xBD";
 
+// Colours stand as attributes too, for viewers that do not apply the page's style sheet to plots.
 std::string framed(const std::string& caption, const std::string& content) {
   return fmt::format(
       "<figure><figcaption>{0}</figcaption><svg viewBox=\"0 0 {1} {2}\" role=\"img\" aria-label=\"{0}\">\n{3}"
-      "<line class=\"axis\" x1=\"{4}\" y1=\"{5}\" x2=\"{6}\" y2=\"{5}\"/>\n</svg></figure>\n",
+      "<line class=\"axis\" stroke=\"gray\" x1=\"{4}\" y1=\"{5}\" x2=\"{6}\" y2=\"{5}\"/>\n</svg></figure>\n",
       html_escaped(caption), width, height, content, left, top + plot_height, left + plot_width);
 }
 
 std::string grid_line(double y, const std::string& label) {
   return fmt::format(
-      "<line class=\"grid\" x1=\"{0}\" y1=\"{1:.1f}\" x2=\"{2}\" y2=\"{1:.1f}\"/>"
+      "<line class=\"grid\" stroke=\"silver\" x1=\"{0}\" y1=\"{1:.1f}\" x2=\"{2}\" y2=\"{1:.1f}\"/>"
       "<text class=\"tick\" x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5}</text>\n",
       left, y, left + plot_width, left - 6, y + 4, label);
 }
@@ -93,7 +94,8 @@ std::string bar_chart(const std::string& caption, const std::vector<ChartBar>& b
     const double x = left + step * static_cast<double>(k);
     const double tall = bars[k].value > 0 ? std::max(1.0, bars[k].value / highest * plot_height) : 0;
     content += fmt::format(
-        "<rect class=\"bar\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\"><title>{}</title></rect>\n",
+        "<rect class=\"bar\" fill=\"royalblue\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" "
+        "height=\"{:.1f}\"><title>{}</title></rect>\n",
         x + step * 0.08, top + plot_height - tall, step * 0.84, tall, html_escaped(bars[k].title));
     if (!bars[k].label.empty()) content += tick(x + step / 2, bars[k].label);
   }
@@ -126,17 +128,19 @@ std::string line_chart(const std::string& caption, const std::vector<ChartPoint>
   for (double power = floor; power <= ceiling; power += every)
     content += grid_line(y_of(std::pow(10, power)), fmt::format("1e{}", static_cast<int>(power)));
   if (bound > 0)
-    content += fmt::format("<line class=\"bound\" x1=\"{0}\" y1=\"{1:.1f}\" x2=\"{2}\" y2=\"{1:.1f}\"/>\n", left,
-                           y_of(bound), left + plot_width);
+    content +=
+        fmt::format("<line class=\"bound\" stroke=\"red\" x1=\"{0}\" y1=\"{1:.1f}\" x2=\"{2}\" y2=\"{1:.1f}\"/>\n",
+                    left, y_of(bound), left + plot_width);
   std::string path;
   std::string dots;
   for (const auto& point : points) {
     path += fmt::format("{:.1f},{:.1f} ", x_of(point.place), y_of(point.value));
-    dots += fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\"><title>{}</title></circle>\n",
-                        bound > 0 && !(point.value <= bound) ? "dot bad" : "dot", x_of(point.place), y_of(point.value),
-                        html_escaped(point.title));
+    dots += fmt::format(
+        "<circle class=\"{}\" fill=\"royalblue\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\"><title>{}</title></circle>\n",
+        bound > 0 && !(point.value <= bound) ? "dot bad" : "dot", x_of(point.place), y_of(point.value),
+        html_escaped(point.title));
   }
-  content += fmt::format("<polyline class=\"line\" points=\"{}\"/>\n{}", path, dots);
+  content += fmt::format("<polyline class=\"line\" fill=\"none\" stroke=\"royalblue\" points=\"{}\"/>\n{}", path, dots);
   const int labels = std::max(1, last / 10);
   for (int place = 0; place <= last; place += labels) content += tick(x_of(place), std::to_string(place));
   return framed(caption, content);

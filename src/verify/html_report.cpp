@@ -23,26 +23,27 @@ h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-
 .good { color: var(--good); } .bad { color: var(--bad); } .verdict.good { border-color: var(--good); } .verdict.bad { border-color: var(--bad); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .87rem; }
 th, td { text-align: right; padding: .25rem .6rem; border-bottom: 1px solid var(--edge); white-space: nowrap; }
-th { color: var(--muted); font-weight: 600; } th:first-child, td:first-child { text-align: left; white-space: pre-wrap; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; } .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem; }
+th { color: var(--muted); font-weight: 600; } th:first-child, td:first-child { text-align: left; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 15rem; }
+.failed td { color: var(--bad); font-weight: 600; }
+.scroll { overflow-x: auto; } .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1rem; margin: 1rem 0; }
 figure { margin: 0; padding: .8rem; background: var(--panel); border-radius: .5rem; } figcaption { font-weight: 600; font-size: .9rem; }
 svg { width: 100%; height: auto; } .tick { fill: var(--muted); font-size: 11px; } .axis { stroke: var(--muted); } .grid { stroke: var(--edge); }
 .bar { fill: var(--accent); } .line { fill: none; stroke: var(--accent); stroke-width: 1.5; } .dot { fill: var(--accent); }
-.dot.bad { fill: var(--bad); } .bound { stroke: var(--bad); stroke-dasharray: 5 4; }
+.many .line { display: none; } .dot.bad { fill: var(--bad); } .bound { stroke: var(--bad); stroke-dasharray: 5 4; }
 )";
 
 std::string verdict_box(bool passed, const std::string& text) {
   return fmt::format("<p class=\"verdict {}\">{}</p>\n", passed ? "good" : "bad", html_escaped(text));
 }
 
-std::string row(const std::vector<std::string>& cells, const char* kind = "td") {
-  std::string text = "<tr>";
+std::string row(const std::vector<std::string>& cells, bool failed = false, const char* kind = "td") {
+  std::string text = failed ? "<tr class=\"failed\">" : "<tr>";
   for (const auto& cell : cells) text += fmt::format("<{0}>{1}</{0}>", kind, html_escaped(cell));
   return text + "</tr>\n";
 }
 
 std::string table(const std::vector<std::string>& head, const std::string& rows) {
-  return "<div class=\"scroll\"><table>\n<thead>" + row(head, "th") + "</thead>\n<tbody>\n" + rows +
+  return "<div class=\"scroll\"><table>\n<thead>" + row(head, false, "th") + "</thead>\n<tbody>\n" + rows +
          "</tbody></table></div>\n";
 }
 
@@ -87,14 +88,15 @@ std::string tensors_section(const VerifyReport& report) {
     };
     rows += row({tensor.name, tensor.format, std::to_string(tensor.elements), tensor.exact ? "yes" : "no",
                  figure_of(tensor.largest_error), figure_of(tensor.mean_error), figure_of(tensor.relative_error),
-                 fmt::format("{:.6f}", tensor.cosine), statistics(tensor.before), statistics(tensor.after)});
+                 fmt::format("{:.6f}", tensor.cosine), statistics(tensor.before), statistics(tensor.after)},
+                !tensor.exact);
   }
   std::vector<ChartPoint> points;
   for (const auto& tensor : report.tensors)
     points.push_back({fmt::format("{}: {:.3e}", tensor.name, tensor.relative_error), static_cast<int>(points.size()),
                       tensor.relative_error});
-  std::string text = "<h2>Tensors</h2>\n<div class=\"plots\">\n" + error_histogram(report) +
-                     line_chart("Relative error of each tensor", points, 0) + "</div>\n";
+  std::string text = "<h2>Tensors</h2>\n<div class=\"plots many\">\n" + error_histogram(report) +
+                     line_chart("Relative error of each tensor (exact ones at the bottom)", points, 0) + "</div>\n";
   text += table({"tensor", "stored as", "weights", "exact", "largest error", "mean error", "relative error", "cosine",
                  "before: range, mean ± deviation", "after"},
                 rows);
@@ -111,7 +113,8 @@ std::string checks_table(const Agreement& agreement) {
   for (const auto& check : agreement.checks)
     rows += row({check.what, figure_of(check.found),
                  fmt::format("{} {}", check.at_least ? "at least" : "at most", figure_of(check.bound)),
-                 check.passed ? "passed" : "failed"});
+                 check.passed ? "passed" : "failed"},
+                !check.passed);
   return table({"check", "found", "bound", ""}, rows);
 }
 

@@ -86,6 +86,13 @@ class Verify(unittest.TestCase):
         self.assertLess(abs(packed["before"]["deviation"] / packed["after"]["deviation"] - 1), 0.05)
         self.assertLess(packed["before"]["smallest"], packed["before"]["mean"])
 
+    def test_packed_layers_that_were_kept(self):
+        for name, source, flags in [("8bit-f32", EXAMPLE, ["-q", "--q-bits", "8", "--dtype", "float32"]),
+                                    ("8bit-f16", self.folder / "8bit-f32", ["--dtype", "float16"])]:
+            self.assertEqual(pippin("convert", source, self.folder / name, "--quiet", *flags).returncode, 0)
+        answer = self.verified("8bit-f16", source=self.folder / "8bit-f32")
+        self.assertEqual(answer["per_tensor"][0]["format"], "affine 8 bits, group 64")
+
     def test_where_the_sources_tensors_went(self):
         structure = self.verified("bf16", "--no-behaviour")["structure"]
         self.assertEqual(structure, {"source_tensors": 30, "output_tensors": 30, "left_out": []})
