@@ -17,6 +17,7 @@ namespace mx = mlx::core;
 // but one.
 Operation recent(const OperationSite& site) {
   const int count = site.integer("count");
+  if (count < 0) throw Fault({ErrorTag::bad_config, "0 or more tokens are kept", std::to_string(count), "", {}});
   return [count, slot = site.cache_slot](StepInputs inputs, Pass& pass) {
     const mx::array& x = array_of(inputs, 0);
     const mx::array rows = x.ndim() == 3 ? mx::expand_dims(x, 1) : x;
@@ -36,7 +37,7 @@ Operation recent(const OperationSite& site) {
 Operation short_conv(const OperationSite& site) {
   const std::string at = site.text("at");
   const mx::array weight = mx::astype(value_or_throw(site.weights.load(at + ".weight")), mx::float32);
-  if (weight.ndim() != 3 || weight.shape(2) != 1)
+  if (weight.ndim() != 3 || weight.shape(1) == 0 || weight.shape(2) != 1)
     throw Fault({ErrorTag::mismatch, "a short convolution has one filter a channel", at, "", {}});
   std::vector<mx::array> taps;
   for (int k = 0; k < weight.shape(1); ++k)
@@ -99,17 +100,21 @@ DeltaInputs delta_inputs(StepInputs inputs) {
   const auto wide = [&](size_t k) { return mx::astype(array_of(inputs, k), mx::float32); };
   DeltaInputs in{wide(0), wide(1), wide(2), wide(3), std::nullopt};
   if (inputs.size() > 4) in.beta = wide(4);
-  const bool shaped = in.q.ndim() == 4 && in.k.shape() == in.q.shape() && in.v.ndim() == 4 && in.decay.ndim() >= 3;
-  const int heads = shaped ? in.v.shape(2) : 0;
-  if (!shaped || in.q.shape(2) == 0 || heads % in.q.shape(2) != 0 || in.decay.shape(2) != heads ||
-      (in.beta && (in.beta->ndim() != 3 || in.beta->shape(2) != heads)))
+  const bool ranked = in.q.ndim() == 4 && in.k.shape() == in.q.shape() && in.v.ndim() == 4 && in.decay.ndim() >= 3;
+  const int heads = ranked ? in.v.shape(2) : 0;
+  const int key_heads = ranked ? in.q.shape(2) : 0;
+  if (in.decay.ndim() == 3) in.decay = mx::expand_dims(in.decay, -1);
+  const bool fits = key_heads > 0 && heads % key_heads == 0 && in.v.shape(0) == in.q.shape(0) &&
+                    in.v.shape(1) == in.q.shape(1) && in.decay.ndim() == 4 &&
+                    (in.decay.shape(3) == 1 || in.decay.shape(3) == in.q.shape(3)) &&
+                    (!in.beta || in.beta->shape() == mx::Shape{in.v.shape(0), in.v.shape(1), heads});
+  if (!fits)
     throw Fault({ErrorTag::bad_config,
                  "value heads are a multiple of key heads",
                  std::to_string(heads),
                  "check config.json",
                  {}});
-  if (in.decay.ndim() == 3) in.decay = mx::expand_dims(in.decay, -1);
-  in.decay = mx::broadcast_to(in.decay, {in.q.shape(0), in.q.shape(1), heads, in.decay.shape(3)});
+  in.decay = mx::broadcast_to(in.decay, {in.v.shape(0), in.v.shape(1), heads, in.decay.shape(3)});
   return in;
 }
 

@@ -50,7 +50,7 @@ mx::array dense(const mx::array& packed, const mx::array& scale) {
 }  // namespace
 
 ModuleWeight unpack_ternary(const mx::array& packed, const mx::array& scale, bool divide, const std::string& module) {
-  if (packed.ndim() != 2 || scale.size() != 1)
+  if (packed.dtype() != mx::uint8 || packed.ndim() != 2 || scale.size() != 1)
     throw Fault(
         {ErrorTag::mismatch, "a ternary layer has rows of bytes and one scale", module, "convert it again", {}});
   const mx::array wide = mx::astype(mx::reshape(scale, {}), mx::float32);

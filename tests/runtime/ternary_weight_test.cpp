@@ -43,6 +43,7 @@ TEST(TernaryWeight, is_dense_where_rows_have_no_groups) {
 
 TEST(TernaryWeight, refuses_another_shape) {
   EXPECT_THROW(unpack_ternary(bytes(32), mx::array({1.0F, 2.0F}), false, "m"), Fault);
+  EXPECT_THROW(unpack_ternary(mx::zeros({1, 32}, mx::uint32), mx::array({1.0F}), false, "m"), Fault);
 }
 
 }  // namespace
