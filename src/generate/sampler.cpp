@@ -119,9 +119,7 @@ void keep_top_k(std::span<float> logprobs, int top_k) {
 Sampler::Sampler(const SamplingOptions& options, std::vector<int32_t> xtc_special)
     : options_(options), xtc_special_(std::move(xtc_special)), random_(seed_of(options)) {}
 
-int32_t Sampler::draw(std::span<float> logprobs) {
-  const auto likeliest = std::max_element(logprobs.begin(), logprobs.end());
-  if (options_.temperature == 0) return static_cast<int32_t>(likeliest - logprobs.begin());
+std::vector<double> Sampler::weights(std::span<float> logprobs) {
   if (options_.top_p > 0 && options_.top_p < 1) keep_top_p(logprobs, options_.top_p);
   if (options_.min_p > 0) keep_min_p(logprobs, options_.min_p, options_.min_tokens_to_keep);
   if (options_.xtc_probability > 0 && uniform() <= options_.xtc_probability)
@@ -129,11 +127,17 @@ int32_t Sampler::draw(std::span<float> logprobs) {
   if (options_.top_k > 0) keep_top_k(logprobs, options_.top_k);
   const double top = *std::max_element(logprobs.begin(), logprobs.end());
   std::vector<double> weights(logprobs.size());
-  double total = 0;
-  for (size_t k = 0; k < logprobs.size(); ++k) {
+  for (size_t k = 0; k < logprobs.size(); ++k)
     weights[k] = std::exp((static_cast<double>(logprobs[k]) - top) / options_.temperature);
-    total += weights[k];
-  }
+  return weights;
+}
+
+int32_t Sampler::draw(std::span<float> logprobs) {
+  const auto likeliest = std::max_element(logprobs.begin(), logprobs.end());
+  if (options_.temperature == 0) return static_cast<int32_t>(likeliest - logprobs.begin());
+  const std::vector<double> weights = this->weights(logprobs);
+  double total = 0;
+  for (const double weight : weights) total += weight;
   double rest = uniform() * total;
   int32_t last = 0;
   for (size_t k = 0; k < weights.size(); ++k) {

@@ -32,6 +32,9 @@ class Sampler {
   // Works in place. Of equally likely tokens, temperature 0 takes the one of the lowest id.
   int32_t draw(std::span<float> logprobs);
 
+  // What draw() draws by at a temperature above 0: relative probabilities, after all filters, which work in place.
+  std::vector<double> weights(std::span<float> logprobs);
+
  private:
   // 0 <= x < 1 from 53 random bits: the standard library's distributions differ between platforms.
   double uniform() { return static_cast<double>(random_() >> 11) * 0x1p-53; }
