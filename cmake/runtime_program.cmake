@@ -2,7 +2,14 @@
 # so that conversions do not pay for loading MLX.
 file(GLOB runtime_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/cli/runtime/*.cpp)
 add_executable(pippin-runtime ${runtime_sources})
-target_link_libraries(pippin-runtime PRIVATE pippin_cli pippin_generate pippin_behaviour)
+# Line editing in `pippin chat`. macOS has it.
+find_path(LIBEDIT_INCLUDE histedit.h)
+find_library(LIBEDIT_LIBRARY edit)
+if(NOT LIBEDIT_INCLUDE OR NOT LIBEDIT_LIBRARY)
+  message(FATAL_ERROR "libedit is missing. Run tools/bootstrap, or configure with -DPIPPIN_RUNTIME=OFF for the converter alone.")
+endif()
+target_include_directories(pippin-runtime PRIVATE ${LIBEDIT_INCLUDE})
+target_link_libraries(pippin-runtime PRIVATE pippin_cli pippin_generate pippin_behaviour ${LIBEDIT_LIBRARY})
 if(TARGET pippin)
   add_dependencies(pippin pippin-runtime)
 endif()

@@ -103,7 +103,9 @@ struct GenerateOptions {
   std::optional<int> max_kv_size;      // tokens kept; older ones but for the first four are forgotten
   std::optional<int> kv_bits;          // keys and values are quantized
   int kv_group_size = 64;
-  int quantized_kv_start = 5000;                             // tokens from which on they are
+  int quantized_kv_start = 5000;  // tokens from which on they are
+  const Model* draft = nullptr;   // a small model with the same tokenizer, which drafts tokens; outlives the run
+  int draft_tokens = 3;           // drafted at a time
   const std::atomic<bool>* cancelled = nullptr;              // true ends the run; what was generated is kept
   std::function<void(int done, int total)> prompt_progress;  // tokens
 };
@@ -126,6 +128,8 @@ struct Generation {
   int prompt_tokens = 0;      // read in this run
   int cached_tokens = 0;      // that were there before
   int generated_tokens = 0;   // chosen, the one that ended it included
+  int drafted_tokens = 0;     // by the draft model
+  int accepted_tokens = 0;    // of these
   double prompt_seconds = 0;  // up to the first token
   double generation_seconds = 0;
   uint64_t peak_memory = 0;  // bytes, of the process, or of the device where there is one

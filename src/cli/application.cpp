@@ -73,7 +73,7 @@ int run(int argc, char** argv, const RuntimeRuns& runs) {
     Run command = add(app, common);
     commands.emplace_back(app.get_subcommands({}).back()->get_name(), std::move(command));
   }
-  for (const auto& add : {add_verify, add_generate, add_cache_prompt}) {
+  for (const auto& add : {add_verify, add_generate, add_chat, add_cache_prompt}) {
     Run command = add(app, common, runs);
     commands.emplace_back(app.get_subcommands({}).back()->get_name(), std::move(command));
   }

@@ -15,6 +15,20 @@ Run add_generate(CLI::App& app, const std::shared_ptr<Common>& common, const Run
   add_length_flags(command, a->options);
   add_sampling_flags(command, a->options.sampling);
   add_cache_flags(command, a->options);
+  add_draft_flags(command, a->draft_model, a->options);
+  command
+      .add_option(
+          "--batch", a->batch,
+          "Prompts, one JSON object a line: {\"prompt\": TEXT} or {\"messages\": [...]}, and max_tokens, id; - reads "
+          "standard input")
+      ->type_name("FILE")
+      ->group("Batch")
+      ->excludes("--prompt");
+  command.add_option("--output", a->output, "New file for the answers of --batch, a line each [standard output]")
+      ->type_name("FILE")
+      ->group("Batch")
+      ->needs("--batch");
+  add_progress_option(command, a->model.progress);
   command.add_option("--verbose", a->verbose, "True or False: print speeds and memory at the end")
       ->capture_default_str()
       ->type_name("BOOL");

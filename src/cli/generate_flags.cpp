@@ -115,6 +115,16 @@ void add_length_flags(CLI::App& command, GenerateOptions& o) {
       ->group(group);
 }
 
+void add_draft_flags(CLI::App& command, std::string& draft_model, GenerateOptions& o) {
+  const char* group = "Speculative decoding";
+  command.add_option("--draft-model", draft_model, "A small model with the same tokenizer, which drafts tokens")
+      ->group(group)
+      ->type_name("MODEL");
+  command.add_option("--num-draft-tokens", o.draft_tokens, "Tokens drafted at a time")
+      ->group(group)
+      ->capture_default_str();
+}
+
 void add_cache_flags(CLI::App& command, GenerateOptions& o) {
   const char* group = "Keys and values";
   command.add_option("--max-kv-size", o.max_kv_size, "Tokens kept; older ones but for the first 4 are forgotten")

@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "pippin/chat.h"
 #include "pippin/generate.h"
 
 namespace pippin::cli {
@@ -32,7 +33,16 @@ struct GenerateArguments {
   bool default_template = false;
   std::string verbose = "true";
   std::string prompt_cache_file;
+  std::string draft_model;
+  std::string batch;   // a file of prompts
+  std::string output;  // of a batch; empty: standard output
   GenerateOptions options;
+};
+
+struct ChatArguments {
+  ModelArguments model;
+  std::string draft_model;
+  ChatSettings settings;
 };
 
 struct CachePromptArguments {
@@ -49,5 +59,6 @@ void add_prompt_flags(CLI::App& command, GenerateArguments& arguments);
 void add_sampling_flags(CLI::App& command, SamplingOptions& sampling);
 void add_length_flags(CLI::App& command, GenerateOptions& options);
 void add_cache_flags(CLI::App& command, GenerateOptions& options);
+void add_draft_flags(CLI::App& command, std::string& draft_model, GenerateOptions& options);
 
 }  // namespace pippin::cli

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 3> runtime_commands{"generate", "cache-prompt", "verify"};
+constexpr std::array<std::string_view, 4> runtime_commands{"generate", "chat", "cache-prompt", "verify"};
 
 fs::path own_path() {
   std::error_code error;

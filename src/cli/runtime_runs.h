@@ -12,6 +12,7 @@ namespace pippin::cli {
 struct RuntimeRuns {
   Result<int> (*generate)(GenerateArguments&, const Common&) = nullptr;
   Result<int> (*cache_prompt)(CachePromptArguments&, const Common&) = nullptr;
+  Result<int> (*chat)(ChatArguments&, const Common&) = nullptr;
   Result<BehaviourReport> (*behaviour)(const BehaviourOptions&) = nullptr;
 };
 
@@ -26,5 +27,6 @@ Error no_runtime(const std::string& command);
 Run add_verify(CLI::App& app, const std::shared_ptr<Common>& common, const RuntimeRuns& runs);
 Run add_generate(CLI::App& app, const std::shared_ptr<Common>& common, const RuntimeRuns& runs);
 Run add_cache_prompt(CLI::App& app, const std::shared_ptr<Common>& common, const RuntimeRuns& runs);
+Run add_chat(CLI::App& app, const std::shared_ptr<Common>& common, const RuntimeRuns& runs);
 
 }  // namespace pippin::cli

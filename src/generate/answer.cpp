@@ -10,6 +10,7 @@
 
 #include "generate/peak_memory.h"
 #include "generate/sampler.h"
+#include "generate/speculative_tokens.h"
 #include "generate/stop_text.h"
 #include "generate/token_source.h"
 #include "source/quoted_text.h"
@@ -166,19 +167,36 @@ Status check_room(const Model::Parts& model, size_t in_context, const GenerateOp
   return {};
 }
 
-Result<Generation> answer(const Model::Parts& model, TokenContext& context, std::span<const int32_t> prompt,
+Result<Contexts> make_contexts(const Model::Parts& model, const GenerateOptions& options) {
+  return make_contexts(model, TokenContext(model.language, options), options);
+}
+
+Result<Contexts> make_contexts(const Model::Parts& model, TokenContext context, const GenerateOptions& options) {
+  Contexts contexts{std::move(context), std::nullopt};
+  if (options.draft == nullptr) return contexts;
+  const Model::Parts& draft = options.draft->parts();
+  PIPPIN_CHECK(check_draft(model, draft, contexts.model, options));
+  contexts.draft.emplace(draft.language, options);
+  return contexts;
+}
+
+Result<Generation> answer(const Model::Parts& model, Contexts& contexts, std::span<const int32_t> prompt,
                           const GenerateOptions& options, const OnSegment& on_segment) {
+  TokenContext& context = contexts.model;
+  Generation result;
+  result.prompt_tokens = static_cast<int>(prompt.size());
+  result.cached_tokens = static_cast<int>(context.tokens().size());
   PIPPIN_TRY(const Room room, room_of(model.language, context.tokens().size() + prompt.size(), options));
   PIPPIN_TRY(const std::vector<int32_t> ends, end_tokens(model.tokenizer, options));
   PIPPIN_TRY(TokenChooser chooser, chooser_of(model.tokenizer, options, ends));
   PIPPIN_TRY(StreamingDetokenizer detokenizer, StreamingDetokenizer::of(model.tokenizer, false));
   TextOutput output(std::move(detokenizer), StopText(options.stop), on_segment);
-  Generation result;
-  result.prompt_tokens = static_cast<int>(prompt.size());
-  result.cached_tokens = static_cast<int>(context.tokens().size());
 
   const bool on_gpu = mlx::core::default_device() == mlx::core::Device::gpu;
-  PlainTokens source(context, chooser, options, on_gpu);
+  PlainTokens plain(context, chooser, options, on_gpu);
+  std::optional<SpeculativeTokens> speculative;
+  if (contexts.draft) speculative.emplace(context, *contexts.draft, chooser, options, room.tokens);
+  TokenSource& source = speculative ? static_cast<TokenSource&>(*speculative) : plain;
   const auto begin = Clock::now();
   PIPPIN_CHECK(source.start(prompt));
   result.prompt_seconds = seconds_since(begin);
@@ -191,6 +209,10 @@ Result<Generation> answer(const Model::Parts& model, TokenContext& context, std:
   result.generation_seconds = std::max(0.0, seconds_since(begin) - result.prompt_seconds);
   result.text = output.take();
   result.peak_memory = peak_memory_of_run();
+  if (speculative) {
+    result.drafted_tokens = speculative->drafted();
+    result.accepted_tokens = speculative->accepted();
+  }
   return result;
 }
 

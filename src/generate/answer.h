@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,9 +18,19 @@ Status check_options(const Model::Parts& model, const GenerateOptions& options);
 // Error (usage) where so many tokens do not fit into the model's context.
 Status check_room(const Model::Parts& model, size_t in_context, const GenerateOptions& options);
 
-// Goes on from what the context has read with the new tokens of a prompt (at least one). Afterwards the context has
-// these and the answer, but for its last token.
-Result<Generation> answer(const Model::Parts& model, TokenContext& context, std::span<const int32_t> prompt,
+// What a model has read, and what the draft model has, if there is one.
+struct Contexts {
+  TokenContext model;
+  std::optional<TokenContext> draft;
+};
+// Nothing read. Errors (usage): a draft model that does not fit.
+Result<Contexts> make_contexts(const Model::Parts& model, const GenerateOptions& options);
+// The same for what the model has read already.
+Result<Contexts> make_contexts(const Model::Parts& model, TokenContext context, const GenerateOptions& options);
+
+// Goes on from what the model has read with the new tokens of a prompt (at least one). Afterwards its context has these
+// and the answer, but for its last token.
+Result<Generation> answer(const Model::Parts& model, Contexts& contexts, std::span<const int32_t> prompt,
                           const GenerateOptions& options, const OnSegment& on_segment);
 
 }  // namespace pippin

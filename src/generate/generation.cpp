@@ -34,8 +34,8 @@ Result<Generation> stream(const Model& model, const Prompt& prompt, const Genera
   const Model::Parts& parts = model.parts();
   PIPPIN_CHECK(check_options(parts, options));
   PIPPIN_TRY(const std::vector<int32_t> ids, prompt_tokens(parts, prompt));
-  TokenContext context(parts.language, options);
-  return answer(parts, context, ids, options, on_segment);
+  PIPPIN_TRY(Contexts contexts, make_contexts(parts, options));
+  return answer(parts, contexts, ids, options, on_segment);
 }
 
 Result<Generation> generate(const Model& model, const Prompt& prompt, const GenerateOptions& options) {

@@ -79,8 +79,8 @@ Result<Generation> PromptCache::stream(const Prompt& prompt, const GenerateOptio
   if (!state_->eos_token.empty()) all.extra_eos.push_back(state_->eos_token);
   PIPPIN_CHECK(check_options(parts, all));
   PIPPIN_TRY(const std::vector<int32_t> ids, prompt_tokens(parts, prompt));
-  TokenContext context = state_->context;
-  return answer(parts, context, ids, all, on_segment);
+  PIPPIN_TRY(Contexts contexts, make_contexts(parts, state_->context, all));
+  return answer(parts, contexts, ids, all, on_segment);
 }
 
 }  // namespace pippin

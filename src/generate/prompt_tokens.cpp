@@ -106,6 +106,8 @@ Result<PromptText> prompt_text(const Model::Parts& model, const Prompt& prompt) 
                   "give a text, or use the default chat template");
     PIPPIN_TRY(chat_template, ChatTemplate::from_text(default_template, model.tokenizer.special_tokens()));
   }
+  if (!chat_template && !prompt.messages.empty())
+    return fail(ErrorTag::usage, "messages need a chat template", "it was turned off", "give a text instead");
   if (!chat_template) return PromptText{prompt.text + prompt.prefill.value_or(""), false};
   PIPPIN_TRY(const Json messages, messages_of(prompt));
   PIPPIN_TRY(const ChatOptions options, chat_options(model, prompt));

@@ -83,6 +83,47 @@ class Generate(unittest.TestCase):
             file.write_bytes(b"nothing")
             self.assertEqual(pippin("generate", "--prompt-cache-file", file, *GENESIS).returncode, 4)
 
+    def test_a_draft_model_changes_no_answer(self):
+        alone = pippin("generate", EXAMPLE, *GENESIS, "-m", 30)
+        drafted = pippin("generate", EXAMPLE, *GENESIS, "-m", 30, "--draft-model", EXAMPLE, "--num-draft-tokens", 4)
+        self.assertEqual(drafted.stdout, alone.stdout)
+        self.assertRegex(drafted.stderr, r"Drafted: \d+ tokens, \d+ of them accepted\n")
+
+    def test_a_batch(self):
+        lines = ['{"prompt": "In the beginning God", "max_tokens": 9, "id": 7}', "", '{"prompt": 3}',
+                 '{"messages": [{"role": "user", "content": "In the beginning"}]}']
+        with tempfile.TemporaryDirectory() as folder:
+            source, output = Path(folder, "in.jsonl"), Path(folder, "out.jsonl")
+            source.write_text("\n".join(lines) + "\n")
+            flags = ["generate", EXAMPLE, "--batch", source, "--ignore-chat-template", "--output", output]
+            result = pippin(*flags, "-m", 5, "--progress", "json")
+            self.assertEqual(result.returncode, 2, result.stderr)
+            self.assertIn("Answered: 1; failed: 2;", result.stderr)
+            self.assertIn('"what": "prompts", "done": 3', result.stderr)
+            rows = [json.loads(line) for line in output.read_text().splitlines()]
+            self.assertEqual([row["line"] for row in rows], [1, 3, 4])
+            self.assertEqual((rows[0]["id"], rows[0]["text"]), (7, " created the heaven and the earth."))
+            self.assertIn("line 3", rows[1]["error"]["value"])
+            # What is there already is not overwritten.
+            self.assertEqual(pippin(*flags).returncode, 10)
+            good = pippin("generate", EXAMPLE, "--batch", "-", "-m", 5, stdin=None, input=lines[3])
+            self.assertEqual((good.returncode, len(good.stdout.splitlines())), (0, 1), good.stderr)
+
+    def test_an_interrupted_batch_says_what_was_done(self):
+        endless = ["-m", "-1", "--no-context-limit", "--logit-bias", "1=-1000", "--logit-bias", "5=-1000"]
+        lines = '{"prompt": "In the", "max_tokens": 2}\n{"prompt": "And"}\n{"prompt": "Now"}\n'
+        process = subprocess.Popen([PIPPIN, "generate", str(EXAMPLE), "--batch", "-", *endless], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdin.write(lines.encode())
+        process.stdin.close()
+        process.stdin = None
+        first = os.read(process.stdout.fileno(), 1000)
+        process.send_signal(signal.SIGINT)
+        rest, told = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
+        self.assertEqual(len((first + rest).splitlines()), 1)
+        self.assertIn(b"Interrupted: the last 2 were not answered.", told)
+
     def test_without_the_runtime_it_says_so(self):
         with tempfile.TemporaryDirectory() as folder:
             alone = shutil.copy(PIPPIN, folder)

@@ -2,9 +2,9 @@
 #include <cstdio>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "cli/exit_status.h"
+#include "cli/runtime/generation_report.h"
 #include "cli/runtime/runs.h"
 #include "cli/signals.h"
 #include "pippin/prompt_cache.h"
@@ -23,28 +23,6 @@ Prompt prompt_of(const GenerateArguments& a) {
   return prompt;
 }
 
-void print_json(const Generation& g) {
-  const nlohmann::ordered_json json = {{"text", g.text},
-                                       {"ids", g.ids},
-                                       {"finish_reason", name_of(g.finish)},
-                                       {"prompt_tokens", g.prompt_tokens},
-                                       {"cached_tokens", g.cached_tokens},
-                                       {"generated_tokens", g.generated_tokens},
-                                       {"prompt_seconds", g.prompt_seconds},
-                                       {"generation_seconds", g.generation_seconds},
-                                       {"prompt_tokens_per_second", g.prompt_speed()},
-                                       {"generation_tokens_per_second", g.generation_speed()},
-                                       {"peak_memory", g.peak_memory}};
-  fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
-}
-
-void print_speeds(const Generation& g) {
-  fmt::print(stderr, "Prompt: {} tokens, {:.3f} tokens-per-sec\n", g.prompt_tokens, g.prompt_speed());
-  fmt::print(stderr, "Generation: {} tokens, {:.3f} tokens-per-sec\n", g.generated_tokens, g.generation_speed());
-  fmt::print(stderr, "Peak memory: {:.3f} GB\n", static_cast<double>(g.peak_memory) / 1e9);
-  if (g.finish == FinishReason::context) fmt::print(stderr, "The answer ends here: the model's context is full.\n");
-}
-
 bool is_false(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text == "false" || text == "f";
@@ -60,7 +38,8 @@ Result<Generation> answer_of(const Model& model, const Prompt& prompt, const Gen
 }  // namespace
 
 Result<int> run_generate(GenerateArguments& a, const Common& common) {
-  if (!a.has_prompt)
+  const bool is_batch = !a.batch.empty();
+  if (!a.has_prompt && !is_batch)
     return fail(ErrorTag::usage, "a prompt is needed", "none was given",
                 "--prompt TEXT, or --prompt - for standard input");
   const bool goes_on = !a.prompt_cache_file.empty();
@@ -72,7 +51,10 @@ Result<int> run_generate(GenerateArguments& a, const Common& common) {
     PIPPIN_TRY(a.model.model, PromptCache::model_of(a.prompt_cache_file));
   }
   PIPPIN_TRY(const Model model, load_model(a.model, common));
+  PIPPIN_TRY(const std::optional<Model> draft, load_draft(a.draft_model, a.model, common));
+  if (draft) a.options.draft = &*draft;
   a.options.cancelled = &stop_on_signals();
+  if (is_batch) return run_batch(model, prompt, a, common);
   OnSegment show;
   if (!common.json) {
     show = [](const Segment& segment) {
@@ -82,7 +64,7 @@ Result<int> run_generate(GenerateArguments& a, const Common& common) {
   }
   PIPPIN_TRY(const Generation result, answer_of(model, prompt, a, show));
   if (common.json) {
-    print_json(result);
+    fmt::print("{}\n", json_text(result, 2));
   } else {
     fmt::print("\n");
     std::fflush(stdout);

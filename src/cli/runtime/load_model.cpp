@@ -33,4 +33,14 @@ Result<Model> load_model(const ModelArguments& a, const Common& common) {
   return load(folder, options);
 }
 
+Result<std::optional<Model>> load_draft(const std::string& name, const ModelArguments& arguments,
+                                        const Common& common) {
+  if (name.empty()) return std::nullopt;
+  ModelArguments draft = arguments;
+  draft.model = name;
+  draft.revision = "main";
+  PIPPIN_TRY(Model model, load_model(draft, common));
+  return std::optional<Model>(std::move(model));
+}
+
 }  // namespace pippin::cli

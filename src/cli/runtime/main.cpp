@@ -7,6 +7,7 @@ int main(int argc, char** argv) {
                           {
                               .generate = &pippin::cli::run_generate,
                               .cache_prompt = &pippin::cli::run_cache_prompt,
+                              .chat = &pippin::cli::run_chat,
                               .behaviour = &pippin::measure_behaviour,
                           });
 }
