@@ -65,6 +65,7 @@ mx::array last_tokens(const mx::array& x, int most) {
 }  // namespace
 
 CacheLayerState state_of(const LayerCache& layer) {
+  if (!layer.of_attention() || layer.length() == 0) not_in_mlx_lm("this model keeps a state beside its keys");
   const KeptParts kept = layer.parts();
   if (kept.values.front().shape(3) == 0) not_in_mlx_lm("this model keeps its values within its keys");
   const CacheOptions& options = layer.options();

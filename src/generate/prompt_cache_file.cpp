@@ -167,6 +167,10 @@ Status check_attention(const LanguageModel& model, const KvCache& cache) {
 Status check_cache_kind(const LanguageModel& model, const GenerateOptions& options) {
   const KvCache cache = model.make_cache();
   PIPPIN_CHECK(check_attention(model, cache));
+  if (std::any_of(cache.layers().begin(), cache.layers().end(),
+                  [](const auto& layer) { return !layer.of_attention(); }))
+    return fail(ErrorTag::unsupported, "a prompt cache is of keys and values", "this model keeps a state beside them",
+                "give the whole prompt each time");
   const auto has_window = [](const LayerCache& layer) { return layer.window().has_value(); };
   if (options.kv_bits &&
       (options.max_kv_size || std::any_of(cache.layers().begin(), cache.layers().end(), has_window))) {
@@ -206,6 +210,7 @@ Result<StoredContext> read_prompt_cache(const fs::path& path, const LanguageMode
                                         const GenerateOptions& asked) {
   PIPPIN_TRY(const Json metadata, checked_metadata(path));
   PIPPIN_CHECK(check_model(metadata, path, model, model_name));
+  PIPPIN_CHECK(check_cache_kind(model, GenerateOptions{}));
   const KvCache fresh = model.make_cache();
   PIPPIN_CHECK(check_attention(model, fresh));
   const size_t layers = fresh.size();

@@ -37,6 +37,12 @@ bool same_vocabulary(const Tokenizer& a, const Tokenizer& b) {
   return true;
 }
 
+bool keeps_state(const LanguageModel& model) {
+  const KvCache cache = model.make_cache();
+  return std::any_of(cache.layers().begin(), cache.layers().end(),
+                     [](const auto& layer) { return !layer.of_attention(); });
+}
+
 }  // namespace
 
 Status SpeculativeTokens::start(std::span<const int32_t> prompt) {
@@ -120,6 +126,10 @@ Status check_draft(const Model::Parts& model, const Model::Parts& draft, const T
   if (options.max_kv_size || (context.cache().size() > 0 && context.cache().layers().front().max_size())) {
     return fail(ErrorTag::usage, "keys of wrong drafts can be forgotten again", "a cache of limited size cannot",
                 "leave out --max-kv-size or the draft model");
+  }
+  if (keeps_state(model.language) || keeps_state(draft.language)) {
+    return fail(ErrorTag::usage, "keys of wrong drafts can be forgotten again", "a recurrent model's state cannot",
+                "leave out the draft model");
   }
   if (std::any_of(context.tokens().begin(), context.tokens().end(), [](int32_t id) { return id < 0; })) {
     return fail(ErrorTag::usage, "a draft model reads all tokens before the answer",
