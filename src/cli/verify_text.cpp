@@ -78,7 +78,14 @@ nlohmann::ordered_json statistics_json(const TensorStatistics& one) {
 }  // namespace
 
 std::string tensors_text(const VerifyReport& report, bool all) {
-  return table_text(report, all) + verdict_text(report);
+  const StructureReport& structure = report.structure;
+  std::string text = table_text(report, all);
+  if (!structure.left_out.empty()) {
+    text += fmt::format("of the source's {} tensors, {} belong to no parameter, by the architecture's rules{}\n",
+                        structure.source_tensors, structure.left_out.size(), all ? ":" : " (--all lists them)");
+    for (const auto& name : structure.left_out) text += all ? fmt::format("  {}\n", name) : std::string();
+  }
+  return text + verdict_text(report);
 }
 
 std::string behaviour_text(const BehaviourOutcome& behaviour, bool all) {

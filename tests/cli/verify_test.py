@@ -96,6 +96,15 @@ class Verify(unittest.TestCase):
     def test_where_the_sources_tensors_went(self):
         structure = self.verified("bf16", "--no-behaviour")["structure"]
         self.assertEqual(structure, {"source_tensors": 30, "output_tensors": 30, "left_out": []})
+        source = self.folder / "rotary"
+        shutil.copytree(self.folder / "bf16", source)
+        weights, name = WeightsFile(source / "model.safetensors"), "model.layers.0.self_attn.rotary_emb.inv_freq"
+        weights.metadata = {"format": "pt"}  # not a stamped output, whose layout is kept
+        weights.tensors[name] = ["F32", [1], bytearray(4)]
+        weights.write()
+        (source / "model.safetensors.index.json").unlink(missing_ok=True)
+        self.assertEqual(self.verified("bf16", "--no-behaviour", source=source)["structure"]["left_out"], [name])
+        self.assertIn(f"  {name}\n", pippin("verify", source, self.folder / "bf16", "--no-behaviour", "--all").stdout)
 
     def test_wrong_scales_name_the_layer(self):
         def change(tensors):
