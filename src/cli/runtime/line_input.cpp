@@ -30,8 +30,8 @@ unsigned char give_up_line(EditLine* /*editor*/, int /*key*/) {
 
 struct LineInput::Editor {
   struct End {
-    void operator()(EditLine* editor) const { el_end(editor); }
-    void operator()(History* history) const { history_end(history); }
+    void operator()(EditLine* it) const { el_end(it); }
+    void operator()(History* it) const { history_end(it); }
   };
   std::unique_ptr<History, End> history{history_init()};
   std::unique_ptr<EditLine, End> editor{el_init("pippin", stdin, stderr, stderr)};
