@@ -35,8 +35,8 @@ std::vector<float> plain(double base, int dims, int count) {
   return result;
 }
 
-// Llama 3.1: long wavelengths are stretched, short ones kept, those between blended. In float32, step by step as mlx-lm,
-// so that the bits are the same: a position multiplies what differs.
+// Llama 3.1: long wavelengths are stretched, short ones kept, those between blended. In float32, step by step as
+// mlx-lm, so that the bits are the same: a position multiplies what differs.
 void stretch_llama3(RopeTable& table, const Json& scaling) {
   const auto factor = scaling.at("factor").get<float>();
   const double low = number_in(scaling, "low_freq_factor", 1);
