@@ -61,7 +61,8 @@ TEST(Sampling, ProbabilitiesAreTheReferences) {
     for (const double weight : weights) total += weight;
     for (size_t id = 0; id < weights.size(); ++id) {
       const double expected = row["probabilities"][id];
-      EXPECT_EQ(weights[id] / total < smallest, expected == 0) << row["sampler"] << row["processors"] << " token " << id;
+      EXPECT_EQ(weights[id] / total < smallest, expected == 0)
+          << row["sampler"] << row["processors"] << " token " << id;
       EXPECT_NEAR(weights[id] / total, expected, 2e-6) << row["sampler"] << row["processors"] << " token " << id;
     }
   }
