@@ -7,6 +7,7 @@
 #include <string>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "pippin/generate.h"
 
@@ -40,9 +41,8 @@ inline GenerateOptions up_to(int tokens) {
 class ExampleCopy {
  public:
   ExampleCopy() {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = std::filesystem::path(testing::TempDir()) / (std::string("generate-") + test->name());
-    std::filesystem::remove_all(path_);
+    std::string name = testing::TempDir() + "generate-XXXXXX";
+    path_ = mkdtemp(name.data());
     std::filesystem::copy(example_folder(), path_);
   }
   ~ExampleCopy() { std::filesystem::remove_all(path_); }

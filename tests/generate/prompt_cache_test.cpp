@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <mlx/io.h>
 #include <mlx/ops.h>
+#include <unistd.h>
 
 #include "generate/example_model.h"
 
@@ -27,7 +28,7 @@ class PromptCaches : public testing::Test {
  protected:
   void SetUp() override {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    file_ = fs::path(testing::TempDir()) / (std::string("prompt-cache-") + test->name() + ".safetensors");
+    file_ = fs::path(testing::TempDir()) / (std::to_string(getpid()) + test->name() + ".safetensors");
   }
   void TearDown() override { fs::remove(file_); }
 

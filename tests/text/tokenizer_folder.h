@@ -6,18 +6,16 @@
 #include <string>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace pippin {
 
-// A folder under the test's temporary folder, emptied first.
+// A folder under the temporary one, removed with the test.
 class TokenizerFolder {
  public:
   TokenizerFolder() {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = std::filesystem::path(testing::TempDir()) /
-            (std::string("text-") + test->test_suite_name() + "-" + test->name());
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
+    std::string name = testing::TempDir() + "text-XXXXXX";
+    path_ = mkdtemp(name.data());
   }
   ~TokenizerFolder() { std::filesystem::remove_all(path_); }
   TokenizerFolder(const TokenizerFolder&) = delete;

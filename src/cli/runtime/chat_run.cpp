@@ -22,10 +22,12 @@ constexpr const char* help_text =
     "Ctrl-C ends an answer. A line with a space before it is never a command.\n";
 
 std::atomic<bool> answering{false};
+std::atomic<bool> at_terminal{false};
 std::atomic<bool> stop_answer{false};
 
+// At a terminal it may come when the answer has just ended: the chat stays.
 void on_interrupt(int number) {
-  if (answering) {
+  if (answering || at_terminal) {
     stop_answer = true;
     return;
   }
@@ -113,6 +115,7 @@ Result<int> run_chat(ChatArguments& a, const Common& common) {
   PIPPIN_TRY(Chat chat, Chat::start(model, a.settings));
   std::signal(SIGINT, on_interrupt);
   LineInput input;
+  at_terminal = input.is_interactive();
   if (input.is_interactive() && !common.quiet) fmt::print(stderr, "/help lists the commands.\n");
   while (const std::optional<std::string> line = input.next()) {
     if (line->find_first_not_of(" \t") == std::string::npos) continue;

@@ -68,6 +68,8 @@ std::optional<std::string> LineInput::next() {
   if (editor_) {
     int count = 0;
     given_up = false;
+    // Before the prompt: whoever sees it may type Ctrl-C at once.
+    el_set(editor_->editor.get(), EL_PREP_TERM, 1);
     const char* text = el_gets(editor_->editor.get(), &count);
     if (given_up) return line;
     if (text == nullptr || count <= 0) return std::nullopt;
