@@ -263,11 +263,78 @@ Operation top_keys(const OperationSite& site) {
   };
 }
 
+struct BlockChoice {
+  int size = 1;   // keys
+  int count = 1;  // blocks a query looks at
+  int local = 1;  // of these, the query's own and those right before it
+};
+
+// True for the keys in the blocks with the highest scores; scores [batch, heads, queries, keys] of the last queries,
+// minus infinity where a key is not seen.
+mx::array in_best_blocks(const mx::array& scores, const BlockChoice& choice, const MaskShape& shape) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const int blocks = (shape.keys + choice.size - 1) / choice.size;
+  const mx::array padded = mx::pad(scores, {{0, 0}, {0, 0}, {0, 0}, {0, blocks * choice.size - shape.keys}},
+                                   mx::array(-infinity, scores.dtype()));
+  mx::array strength = mx::max(mx::unflatten(padded, -1, {blocks, choice.size}), -1);
+  if (choice.local > 0) {
+    const mx::array positions = mx::arange(shape.keys - shape.queries, shape.keys);
+    const mx::array own = mx::expand_dims(mx::floor_divide(positions, mx::array(choice.size)), 1);
+    const mx::array behind = mx::subtract(own, mx::expand_dims(mx::arange(blocks), 0));
+    const mx::array local =
+        mx::logical_and(mx::greater_equal(behind, mx::array(0)), mx::less(behind, mx::array(choice.local)));
+    strength = mx::where(local, mx::array(infinity, strength.dtype()), strength);
+  }
+  const mx::array order = mx::argpartition(mx::negative(strength), choice.count - 1, -1);
+  const mx::array best = mx::slice(order, {0, 0, 0, 0}, {order.shape(0), order.shape(1), order.shape(2), choice.count});
+  const mx::array kept = mx::put_along_axis(mx::zeros(order.shape(), mx::bool_), best, mx::array(true), -1);
+  return mx::slice(mx::repeat(kept, choice.size, -1), {0, 0, 0, 0}, scores.shape());
+}
+
+// The keys that each query shall attend to: those of the `count` blocks of `size` keys with the highest max(q k), among
+// all that the cache keeps for this; the query's own block and the local_blocks - 1 before it come first. q [batch,
+// index heads, length, dim], k [batch, 1, length, dim]. Gives bool [batch, heads, length, keys], where index heads
+// serve as many heads in a row each; nothing while there are no more blocks than that.
+Operation top_blocks(const OperationSite& site) {
+  const BlockChoice choice{site.integer("size"), site.integer("count"), site.integer("local_blocks")};
+  const int heads = site.integer("heads");
+  if (choice.size < 1 || choice.count < 1)
+    throw Fault({ErrorTag::bad_config,
+                 "attention looks at 1 or more blocks of 1 or more keys",
+                 fmt::format("{} of {}", choice.count, choice.size),
+                 "",
+                 {}});
+  return [choice, heads, slot = site.cache_slot](StepInputs inputs, Pass& pass) {
+    const mx::array q = mx::astype(array_of(inputs, 0), mx::float32);
+    const mx::array& k = array_of(inputs, 1);
+    if (heads % q.shape(1) != 0)
+      throw Fault({ErrorTag::bad_config,
+                   "query heads are a multiple of index heads",
+                   fmt::format("{} and {}", heads, q.shape(1)),
+                   "check config.json",
+                   {}});
+    LayerCache& cache = pass.cache->layer(slot);
+    cache.append(k, mx::slice(k, {0, 0, 0, 0}, {k.shape(0), k.shape(1), k.shape(2), 0}));
+    if (int64_t{choice.count} * choice.size >= cache.length()) return StepValue{};
+    const mx::array keys = mx::swapaxes(mx::astype(cache.kept().first, mx::float32), -1, -2);
+    mx::array scores = mx::matmul(q, keys);
+    const MaskShape shape{pass.length, cache.length(), cache.seen(), {}, {}, true, 0};
+    const auto mask = pass_mask(pass.masks, shape);
+    if (mask) scores = mx::where(*mask, scores, scalar(-std::numeric_limits<float>::infinity(), scores));
+    mx::array kept = in_best_blocks(scores, choice, shape);
+    if (mask) kept = mx::logical_and(kept, *mask);
+    return one(mx::repeat(kept, heads / q.shape(1), 1));
+  };
+}
+
 }  // namespace
 
 const OperationTable& attention_operations() {
-  static const OperationTable table{
-      {"rope", rope}, {"attend", attend}, {"attend_again", attend_again}, {"top_keys", top_keys}};
+  static const OperationTable table{{"rope", rope},
+                                    {"attend", attend},
+                                    {"attend_again", attend_again},
+                                    {"top_keys", top_keys},
+                                    {"top_blocks", top_blocks}};
   return table;
 }
 

@@ -20,7 +20,7 @@ std::string place_of(const DecoderNode& node) {
 // What the operation keeps of the tokens, if anything.
 std::optional<CacheKind> kept_by(const DecoderNode& node) {
   if (node.op == "recent") return CacheKind{node.attributes.at("count").get<int>() + 1, true};
-  if (node.op == "top_keys") return CacheKind{std::nullopt, true};
+  if (node.op == "top_keys" || node.op == "top_blocks") return CacheKind{std::nullopt, true};
   if (node.op == "delta_rule" || node.op == "linear_attention") return CacheKind{std::nullopt, true, true};
   if (node.op != "attend") return std::nullopt;
   const Value& window = node.attributes.at("window");

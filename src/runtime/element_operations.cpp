@@ -197,6 +197,7 @@ const OperationTable& element_operations() {
       {"multiply", binary<mx::multiply>},
       {"divide", binary<mx::divide>},
       {"power", binary<mx::power>},
+      {"remainder", binary<mx::remainder>},
       {"maximum", binary<mx::maximum>},
       {"minimum", binary<mx::minimum>},
       {"silu", activate_by<silu, Activation::silu>},

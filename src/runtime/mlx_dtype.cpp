@@ -66,6 +66,7 @@ mx::Dtype mlx_dtype_named(std::string_view name) {
   if (name == "bfloat16") return mx::bfloat16;
   if (name == "float16") return mx::float16;
   if (name == "int32") return mx::int32;
+  if (name == "int64") return mx::int64;
   throw Fault({ErrorTag::bad_spec, "a dtype of a decoder is one that it computes in", std::string(name), "", {}});
 }
 

@@ -76,6 +76,8 @@ StepValue one(mlx::core::array array) {
 }
 
 mlx::core::array scalar(double value, const mlx::core::array& like) {
+  if (mlx::core::issubdtype(like.dtype(), mlx::core::integer))
+    return mlx::core::array(static_cast<int64_t>(value), like.dtype());
   return mlx::core::array(static_cast<float>(value), like.dtype());
 }
 

@@ -44,6 +44,7 @@ constexpr std::array signatures{
     "multiply(*x, *y)",
     "divide(*x, *y)",
     "power(*x, *y)",
+    "remainder(*x, *y)",
     "maximum(*x, *y)",
     "minimum(*x, *y)",
     "less(*x, *y)",
@@ -77,6 +78,7 @@ constexpr std::array signatures{
     "attend(*q, *k, *v, scale, window=none, chunk=none, causal=true, softcap=none, @sinks=none, alibi=false, "
     "values=none, block=none, local_blocks=none, block_stride=none, *chosen?=none)",
     "top_keys(*q, *k, *weights, count)",
+    "top_blocks(*q, *k, size, count, heads, local_blocks=1)",
     "attend_again(*q, layer, scale, window=none, softcap=none)",
     "positions(*ids)",
     // What goes from token to token
