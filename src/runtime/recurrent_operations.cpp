@@ -133,11 +133,50 @@ Operation delta_rule(const OperationSite& site) {
   };
 }
 
+// The inputs q, k, v, decay, a and b in float32: v [batch, length, heads, value width], the others [.., key width].
+std::vector<mx::array> transition_inputs(StepInputs inputs) {
+  std::vector<mx::array> all;
+  for (size_t k = 0; k < inputs.size(); ++k) {
+    all.push_back(mx::astype(array_of(inputs, k), mx::float32));
+    mx::Shape shape = all.back().shape();
+    if (shape.size() == 4 && k == 2) shape[3] = all[0].shape(3);
+    if (shape.size() != 4 || shape != all[0].shape())
+      throw Fault(
+          {ErrorTag::bad_config, "keys and values have the same heads", std::to_string(k), "check config.json", {}});
+  }
+  return all;
+}
+
+// Per head a matrix S [key width, value width], 0 at first, that the cache keeps. For each token
+// S = decay S + b (S^T a) + k v; the result is S^T q (RWKV-7: Peng et al. 2025, arXiv:2503.14456).
+Operation transition_rule(const OperationSite& site) {
+  return [slot = site.cache_slot](StepInputs inputs, Pass& pass) {
+    const std::vector<mx::array> in = transition_inputs(inputs);
+    LayerCache& cache = pass.cache->layer(slot);
+    const mx::Shape shape{in[2].shape(0), in[2].shape(2), in[0].shape(3), in[2].shape(3)};
+    mx::array state = cache.state() ? *cache.state() : mx::zeros(shape, mx::float32);
+    std::vector<mx::array> results;
+    for (int t = 0; t < in[0].shape(1); ++t) {
+      const auto column = [&](size_t k) { return mx::expand_dims(token(in[k], t), -1); };
+      const mx::array value = mx::expand_dims(token(in[2], t), -2);
+      const mx::array found = mx::sum(mx::multiply(state, column(4)), -2, true);
+      const mx::array added = mx::add(mx::multiply(column(1), value), mx::multiply(column(5), found));
+      state = mx::add(mx::multiply(state, column(3)), added);
+      results.push_back(mx::sum(mx::multiply(state, column(0)), -2));
+    }
+    cache.keep_state(state, in[0].shape(1));
+    return one(mx::astype(mx::stack(results, 1), array_of(inputs, 0).dtype()));
+  };
+}
+
 }  // namespace
 
 const OperationTable& recurrent_operations() {
-  static const OperationTable table{
-      {"recent", recent}, {"short_conv", short_conv}, {"delta_rule", delta_rule}, {"linear_attention", delta_rule}};
+  static const OperationTable table{{"recent", recent},
+                                    {"short_conv", short_conv},
+                                    {"delta_rule", delta_rule},
+                                    {"linear_attention", delta_rule},
+                                    {"transition_rule", transition_rule}};
   return table;
 }
 

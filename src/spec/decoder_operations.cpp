@@ -86,6 +86,7 @@ constexpr std::array signatures{
     "short_conv(*x, @at)",
     "linear_attention(*q, *k, *v, *decay)",
     "delta_rule(*q, *k, *v, *decay, *beta)",
+    "transition_rule(*q, *k, *v, *decay, *a, *b)",
     // Experts
     "route(*scores, count, *selection?=none, negate=false)",
     "route_in_turn(*scores, count, margin)",
