@@ -24,6 +24,10 @@ Status read_in_steps(TokenContext& context, std::span<const int32_t> ids, const 
   return {};
 }
 
+PlainTokens::~PlainTokens() {
+  if (pending_) static_cast<void>(guarded("waiting for a token", [&] { pending_->eval(); }));
+}
+
 Status PlainTokens::start(std::span<const int32_t> prompt) {
   last_ = prompt.back();
   return read_in_steps(context_, prompt.first(prompt.size() - 1), options_);

@@ -38,6 +38,8 @@ class PlainTokens : public TokenSource {
   // ahead: begins with the next token before this one is known here, so that a GPU never waits. All outlive the object.
   PlainTokens(TokenContext& context, TokenChooser& chooser, const GenerateOptions& options, bool ahead)
       : context_(context), chooser_(chooser), options_(options), ahead_(ahead && chooser.takes_likeliest()) {}
+  // Waits for what was begun: nothing computes on when a program ends.
+  ~PlainTokens() override;
 
   Status start(std::span<const int32_t> prompt) override;
   Result<int32_t> next() override;

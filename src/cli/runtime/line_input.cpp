@@ -4,6 +4,7 @@
 
 #include <clocale>
 #include <cstdio>
+#include <cwchar>
 #include <iostream>
 
 #include <histedit.h>
@@ -20,7 +21,7 @@ char* prompt_text(EditLine* /*editor*/) {
 // libedit gives its functions nothing of ours.
 bool given_up = false;
 
-unsigned char give_up_line(EditLine* /*editor*/, int /*key*/) {
+unsigned char give_up_line(EditLine* /*editor*/, wint_t /*key*/) {
   given_up = true;
   std::fputs("^C\n", stderr);
   return CC_NEWLINE;
@@ -46,7 +47,8 @@ struct LineInput::Editor {
     // Signals that end the program restore the terminal first. Ctrl-C is a key while a line is edited.
     el_set(e, EL_SIGNAL, 1);
     el_set(e, EL_SETTY, "-d", "-isig", nullptr);
-    el_set(e, EL_ADDFN, "give-up-line", "Begin the line anew", &give_up_line);
+    // By wide names: libedit never frees the copies that it makes of others.
+    el_wset(e, EL_ADDFN, L"give-up-line", L"Begin the line anew", &give_up_line);
     el_set(e, EL_BIND, "^C", "give-up-line", nullptr);
     el_set(e, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   }
