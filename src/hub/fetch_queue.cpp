@@ -191,14 +191,13 @@ class FetchQueue : private WorkerCrew {
     }
     wasted_ += job.file.size;
     job.done = 0;
+    if (options_.observer) options_.observer->wrong(job.number);
+    PIPPIN_CHECK(job.partial->begin_anew());
     if (++job.tries >= most_tries) {
-      PIPPIN_CHECK(job.partial->begin_anew());
       return fail(ErrorTag::bad_file, "a file has the content that the Hub promises",
                   fmt::format("{}: other bytes came, {} times", in_quotes(job.file.name), most_tries),
                   "run it again later, or over another connection");
     }
-    if (options_.observer) options_.observer->wrong(job.number);
-    PIPPIN_CHECK(job.partial->begin_anew());
     return take_up(job);
   }
 

@@ -21,8 +21,8 @@ Error interrupted() {
 
 }  // namespace
 
-SpoolSupply::SpoolSupply(HubSession& session, std::string repo, std::string commit, std::vector<SpoolFile> files,
-                         SpoolOptions options)
+SpoolSupply::SpoolSupply(HubSession& session, const std::string& repo, const std::string& commit,
+                         std::vector<SpoolFile> files, SpoolOptions options)
     : session_(session), options_(std::move(options)) {
   for (auto& file : files) {
     File& added = files_.emplace_back(session_, repo, commit, std::move(file));
@@ -296,10 +296,10 @@ std::optional<SpoolSupply::Task> SpoolSupply::next() {
     while (file.pieces[piece].is_given) ++piece;
     // The first answer tells whether the server knows ranges; until then it gets one request.
     const bool probes = !knows_ranges_ && spooled_ > 0;
-    const uint64_t staying = spooled_ + size_of(file, piece);
-    const bool has_room = staying <= options_.window;
+    const uint64_t with_it = spooled_ + size_of(file, piece);
+    const bool has_room = with_it <= options_.window;
     // What only waits for its digest makes room soon.
-    const bool is_wanted = std::pair(next_file_, piece) <= wanted_ && staying - leaving_locked() > options_.window;
+    const bool is_wanted = std::pair(next_file_, piece) <= wanted_ && with_it - leaving_locked() > options_.window;
     if (!probes && (is_wanted || has_room || spooled_ == 0)) {
       // A server without ranges sends all that follows in one go.
       const bool in_one_go = file.remote.ranges() == RemoteFile::Ranges::ignored;

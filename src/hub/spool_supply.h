@@ -43,7 +43,7 @@ struct SpoolFile {
 // A server that knows no ranges sends a file at its own pace: all of it may come to lie on the disk.
 class SpoolSupply final : public ByteSupply, private FileSupplier {
  public:
-  SpoolSupply(HubSession& session, std::string repo, std::string commit, std::vector<SpoolFile> files,
+  SpoolSupply(HubSession& session, const std::string& repo, const std::string& commit, std::vector<SpoolFile> files,
               SpoolOptions options);
   ~SpoolSupply() override;
 

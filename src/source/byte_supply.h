@@ -38,7 +38,7 @@ class ByteSupply {
     size_t file;
     uint64_t offset;
     uint64_t size;
-    auto operator<=>(const Range&) const = default;
+    auto operator<=>(const Range&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14 errs
   };
   virtual void will_compare(const Range& range) = 0;
   // Whether two such ranges hold the same bytes, after confirm(true). Nothing where that cannot be told any more.
