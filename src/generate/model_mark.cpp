@@ -4,12 +4,12 @@
 #include <array>
 #include <filesystem>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "source/byte_source.h"
+#include "source/fnv_hash.h"
 
 namespace pippin {
 namespace {
@@ -18,19 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t sample = 65536;  // bytes of each end of a file
 
-// FNV-1a, 64 bits (Fowler, Noll, Vo).
-class Hash {
- public:
-  void add(std::string_view text) {
-    for (const char c : text) state_ = (state_ ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  }
-  [[nodiscard]] uint64_t value() const { return state_; }
-
- private:
-  uint64_t state_ = 0xcbf29ce484222325;
-};
-
-Status add_range(Hash& hash, const ByteSource& file, uint64_t offset, uint64_t size) {
+Status add_range(FnvHash& hash, const ByteSource& file, uint64_t offset, uint64_t size) {
   std::string bytes(size, '\0');
   PIPPIN_CHECK(file.read(offset, std::as_writable_bytes(std::span(bytes))));
   hash.add(bytes);
@@ -46,7 +34,7 @@ Result<std::string> mark_of(const LanguageModel& model) {
     if (it->path().extension() == ".safetensors") files.push_back(it->path());
   }
   std::sort(files.begin(), files.end());
-  Hash hash;
+  FnvHash hash;
   hash.add(model.config().dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   for (const auto& path : files) {
     PIPPIN_TRY(const auto file, open_file(path.string()));

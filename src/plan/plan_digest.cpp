@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "plan/plan.h"
+#include "source/fnv_hash.h"
 
 namespace pippin {
 namespace {
@@ -14,12 +15,12 @@ namespace {
 class Digest {
  public:
   void add(uint64_t number) {
-    for (int shift = 0; shift < 64; shift += 8) add_byte(static_cast<uint8_t>(number >> shift));
+    for (int shift = 0; shift < 64; shift += 8) hash_.add(static_cast<uint8_t>(number >> shift));
   }
   // The length goes first, so that neighbouring texts do not run into each other.
   void add(std::string_view text) {
     add(static_cast<uint64_t>(text.size()));
-    for (const char c : text) add_byte(static_cast<uint8_t>(c));
+    hash_.add(text);
   }
   void add(const Shape& shape) {
     add(static_cast<uint64_t>(shape.size()));
@@ -30,12 +31,10 @@ class Digest {
     add(static_cast<uint64_t>(format.bits));
     add(static_cast<uint64_t>(format.group_size));
   }
-  [[nodiscard]] uint64_t value() const { return value_; }
+  [[nodiscard]] uint64_t value() const { return hash_.value(); }
 
  private:
-  void add_byte(uint8_t byte) { value_ = (value_ ^ byte) * 0x100000001b3; }
-
-  uint64_t value_ = 0xcbf29ce484222325;
+  FnvHash hash_;
 };
 
 struct AddOperation {
