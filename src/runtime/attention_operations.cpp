@@ -197,8 +197,10 @@ Operation attend(const OperationSite& site) {
     LayerCache& cache = pass.cache->layer(slot);
     const mx::array& q = array_of(inputs, 0);
     const mx::array& k = array_of(inputs, 1);
-    const mx::array& v = array_of(inputs, 2);
-    cache.append(k, shared ? mx::slice(v, {0, 0, 0, 0}, {v.shape(0), v.shape(1), v.shape(2), 0}) : v);
+    if (shared)
+      cache.append(k);
+    else
+      cache.append(k, array_of(inputs, 2));
     AttendSettings now = limited(settings, pass, cache);
     if (inputs.size() > 3 && inputs[3] != nullptr) now.chosen = inputs[3]->array;
     if (pool) {
@@ -230,6 +232,21 @@ Operation attend_again(const OperationSite& site) {
   };
 }
 
+// Of all keys that were kept so far; each query sees those before it.
+std::optional<mx::array> mask_of_all(Pass& pass, const LayerCache& cache) {
+  return pass_mask(pass.masks, {pass.length, cache.length(), cache.seen(), {}, {}, true, 0});
+}
+
+// Minus infinity where a query does not see a key.
+mx::array scores_of_seen(const mx::array& scores, const std::optional<mx::array>& mask) {
+  return mask ? mx::where(*mask, scores, scalar(-std::numeric_limits<float>::infinity(), scores)) : scores;
+}
+
+// True at these places of the last axis.
+mx::array marked(const mx::array& places, const mx::Shape& shape) {
+  return mx::put_along_axis(mx::zeros(shape, mx::bool_), places, mx::array(true), -1);
+}
+
 // The keys that attention shall look at: the `count` with the highest sums over heads of max(q k, 0) times the head's
 // weight, among all that the cache keeps for this. q [batch, heads, length, dim], k [batch, 1, length, dim], weights
 // [batch, length, heads]. Gives bool [batch, 1, length, keys]; nothing while there are no more keys than that.
@@ -241,7 +258,7 @@ Operation top_keys(const OperationSite& site) {
     const mx::array& q = array_of(inputs, 0);
     const mx::array& k = array_of(inputs, 1);
     LayerCache& cache = pass.cache->layer(slot);
-    cache.append(k, mx::slice(k, {0, 0, 0, 0}, {k.shape(0), k.shape(1), k.shape(2), 0}));
+    cache.append(k);
     const mx::array keys = mx::swapaxes(cache.kept().first, -1, -2);
     if (cache.length() <= count) return StepValue{};
     const mx::array weights = mx::expand_dims(mx::swapaxes(array_of(inputs, 2), -1, -2), -1);
@@ -254,12 +271,8 @@ Operation top_keys(const OperationSite& site) {
       const mx::array term = mx::multiply(mx::maximum(product, scalar(0, product)), of_head(weights));
       scores = scores ? mx::add(*scores, term) : term;
     }
-    const MaskShape shape{pass.length, cache.length(), cache.seen(), {}, {}, true, 0};
-    if (const auto mask = pass_mask(pass.masks, shape))
-      scores = mx::where(*mask, *scores, scalar(-std::numeric_limits<float>::infinity(), *scores));
-    const mx::array order = mx::argpartition(*scores, -count, -1);
-    const mx::array best = mx::slice(order, {0, 0, 0, order.shape(3) - count}, order.shape());
-    return one(mx::put_along_axis(mx::zeros(order.shape(), mx::bool_), best, mx::array(true), -1));
+    const mx::array order = mx::argpartition(scores_of_seen(*scores, mask_of_all(pass, cache)), -count, -1);
+    return one(marked(mx::slice(order, {0, 0, 0, order.shape(3) - count}, order.shape()), order.shape()));
   };
 }
 
@@ -271,14 +284,16 @@ struct BlockChoice {
 
 // True for the keys in the blocks with the highest scores; scores [batch, heads, queries, keys] of the last queries,
 // minus infinity where a key is not seen.
-mx::array in_best_blocks(const mx::array& scores, const BlockChoice& choice, const MaskShape& shape) {
+mx::array in_best_blocks(const mx::array& scores, const BlockChoice& choice) {
   const float infinity = std::numeric_limits<float>::infinity();
-  const int blocks = (shape.keys + choice.size - 1) / choice.size;
-  const mx::array padded = mx::pad(scores, {{0, 0}, {0, 0}, {0, 0}, {0, blocks * choice.size - shape.keys}},
-                                   mx::array(-infinity, scores.dtype()));
+  const int queries = scores.shape(2);
+  const int keys = scores.shape(3);
+  const int blocks = (keys + choice.size - 1) / choice.size;
+  const mx::array padded =
+      mx::pad(scores, {{0, 0}, {0, 0}, {0, 0}, {0, blocks * choice.size - keys}}, mx::array(-infinity, scores.dtype()));
   mx::array strength = mx::max(mx::unflatten(padded, -1, {blocks, choice.size}), -1);
   if (choice.local > 0) {
-    const mx::array positions = mx::arange(shape.keys - shape.queries, shape.keys);
+    const mx::array positions = mx::arange(keys - queries, keys);
     const mx::array own = mx::expand_dims(mx::floor_divide(positions, mx::array(choice.size)), 1);
     const mx::array behind = mx::subtract(own, mx::expand_dims(mx::arange(blocks), 0));
     const mx::array local =
@@ -287,7 +302,7 @@ mx::array in_best_blocks(const mx::array& scores, const BlockChoice& choice, con
   }
   const mx::array order = mx::argpartition(mx::negative(strength), choice.count - 1, -1);
   const mx::array best = mx::slice(order, {0, 0, 0, 0}, {order.shape(0), order.shape(1), order.shape(2), choice.count});
-  const mx::array kept = mx::put_along_axis(mx::zeros(order.shape(), mx::bool_), best, mx::array(true), -1);
+  const mx::array kept = marked(best, order.shape());
   return mx::slice(mx::repeat(kept, choice.size, -1), {0, 0, 0, 0}, scores.shape());
 }
 
@@ -314,14 +329,11 @@ Operation top_blocks(const OperationSite& site) {
                    "check config.json",
                    {}});
     LayerCache& cache = pass.cache->layer(slot);
-    cache.append(k, mx::slice(k, {0, 0, 0, 0}, {k.shape(0), k.shape(1), k.shape(2), 0}));
+    cache.append(k);
     if (int64_t{choice.count} * choice.size >= cache.length()) return StepValue{};
     const mx::array keys = mx::swapaxes(mx::astype(cache.kept().first, mx::float32), -1, -2);
-    mx::array scores = mx::matmul(q, keys);
-    const MaskShape shape{pass.length, cache.length(), cache.seen(), {}, {}, true, 0};
-    const auto mask = pass_mask(pass.masks, shape);
-    if (mask) scores = mx::where(*mask, scores, scalar(-std::numeric_limits<float>::infinity(), scores));
-    mx::array kept = in_best_blocks(scores, choice, shape);
+    const auto mask = mask_of_all(pass, cache);
+    mx::array kept = in_best_blocks(scores_of_seen(mx::matmul(q, keys), mask), choice);
     if (mask) kept = mx::logical_and(kept, *mask);
     return one(mx::repeat(kept, heads / q.shape(1), 1));
   };

@@ -80,6 +80,12 @@ void LayerCache::append(const mx::array& keys, const mx::array& values) {
   seen_ += count;
 }
 
+void LayerCache::append(const mx::array& keys) {
+  mx::Shape no_width = keys.shape();
+  no_width[3] = 0;
+  append(keys, mx::slice(keys, mx::Shape(4, 0), no_width));
+}
+
 std::pair<mx::array, mx::array> LayerCache::kept() const {
   return {used(keys_), used(values_)};
 }

@@ -43,6 +43,8 @@ class LayerCache {
 
   // Appends keys and values [batch, heads, n, dim].
   void append(const mlx::core::array& keys, const mlx::core::array& values);
+  // The same without values: kept() gives values of no width.
+  void append(const mlx::core::array& keys);
   // All that are kept, oldest first; the last belong to the last token appended. Not before the first append.
   [[nodiscard]] std::pair<mlx::core::array, mlx::core::array> kept() const;
 

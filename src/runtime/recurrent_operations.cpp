@@ -22,7 +22,7 @@ Operation recent(const OperationSite& site) {
     const mx::array& x = array_of(inputs, 0);
     const mx::array rows = x.ndim() == 3 ? mx::expand_dims(x, 1) : x;
     LayerCache& cache = pass.cache->layer(slot);
-    cache.append(rows, mx::slice(rows, {0, 0, 0, 0}, {rows.shape(0), rows.shape(1), rows.shape(2), 0}));
+    cache.append(rows);
     const mx::array kept = cache.kept().first;
     const int wanted = count + rows.shape(2);
     const int there = std::min(wanted, kept.shape(2));
