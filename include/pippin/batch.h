@@ -22,6 +22,8 @@ struct BatchItem {
   std::optional<int> max_tokens;
   std::string id;  // its JSON; empty: none
 };
+// Whether the line holds nothing; such lines are passed over.
+bool is_blank_line(std::string_view line);
 // where: for messages. defaults: what a line does not say. Errors: bad_file, no JSON; usage, another form.
 Result<BatchItem> parse_batch_line(std::string_view line, std::string_view where, const Prompt& defaults);
 

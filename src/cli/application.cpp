@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/exit_status.h"
+#include "cli/json_output.h"
 #include "cli/terminal.h"
 
 namespace pippin::cli {
@@ -29,7 +30,7 @@ void print_error(const Error& error, const Common& common) {
                                            {"value", error.value},
                                            {"way_out", error.way_out},
                                            {"details", error.details}}}};
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(json));
     return;
   }
   fmt::print(stderr, "{} {}\n", red("error:", Stream::error), error.message());

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/json_output.h"
 #include "pippin/architectures.h"
 
 namespace pippin::cli {
@@ -79,7 +80,7 @@ Result<int> run_architectures(const Arguments& a, const Common& common) {
   if (common.json) {
     nlohmann::ordered_json json = nlohmann::ordered_json::array();
     for (const auto& info : list) json.push_back(to_json(info));
-    fmt::print("{}\n", json.dump(2));
+    fmt::print("{}\n", json_text(json));
   } else if (a.markdown) {
     print_markdown(list);
   } else {

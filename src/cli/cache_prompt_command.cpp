@@ -17,10 +17,7 @@ Run add_cache_prompt(CLI::App& app, const std::shared_ptr<Common>& common, const
   add_cache_flags(command, a->options);
   add_progress_option(command, a->model.progress);
   add_common_flags(command, common);
-  return [a, common, run = runs.cache_prompt]() -> Result<int> {
-    if (run == nullptr) return tl::unexpected<Error>(no_runtime("cache-prompt"));
-    return run(*a, *common);
-  };
+  return runtime_run("cache-prompt", runs.cache_prompt, a, common);
 }
 
 }  // namespace pippin::cli

@@ -25,10 +25,7 @@ Run add_chat(CLI::App& app, const std::shared_ptr<Common>& common, const Runtime
   add_cache_flags(command, a->settings.options);
   add_draft_flags(command, a->draft_model, a->settings.options);
   add_common_flags(command, common);
-  return [a, common, run = runs.chat]() -> Result<int> {
-    if (run == nullptr) return tl::unexpected<Error>(no_runtime("chat"));
-    return run(*a, *common);
-  };
+  return runtime_run("chat", runs.chat, a, common);
 }
 
 }  // namespace pippin::cli

@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/download_progress.h"
+#include "cli/json_output.h"
 #include "cli/progress_line.h"
 #include "cli/report_text.h"
 #include "cli/signals.h"
@@ -195,10 +196,6 @@ void print_warnings(const ConvertReport& report) {
   for (const auto& warning : report.warnings) fmt::print(stderr, "{} {}\n", yellow("warning:", Stream::error), warning);
 }
 
-std::string dumped(const nlohmann::ordered_json& json) {
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
-
 // The conversion stays, whatever becomes of its upload.
 Result<UploadReport> upload_output(ConvertArguments& a, const Common& common, const std::filesystem::path& folder) {
   a.upload.folder = folder;
@@ -228,7 +225,7 @@ Result<int> run_convert(ConvertArguments& a, const Common& common) {
     if (!plan) return told(plan.error(), a.repo);
     const ConvertReport& report = *plan;
     if (common.json)
-      fmt::print("{}\n", dumped(report_json(report, false)));
+      fmt::print("{}\n", json_text(report_json(report, false)));
     else
       fmt::print("{}", plan_text(report));
     if (!common.json && !common.quiet) print_warnings(report);
@@ -256,7 +253,7 @@ Result<int> run_convert(ConvertArguments& a, const Common& common) {
     PIPPIN_TRY(const UploadReport uploaded, upload_output(a, common, report->destination));
     json["upload"] = upload_json(uploaded);
   }
-  if (common.json) fmt::print("{}\n", dumped(json));
+  if (common.json) fmt::print("{}\n", json_text(json));
   return 0;
 }
 

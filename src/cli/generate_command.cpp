@@ -33,10 +33,7 @@ Run add_generate(CLI::App& app, const std::shared_ptr<Common>& common, const Run
       ->capture_default_str()
       ->type_name("BOOL");
   add_common_flags(command, common);
-  return [a, common, run = runs.generate]() -> Result<int> {
-    if (run == nullptr) return tl::unexpected<Error>(no_runtime("generate"));
-    return run(*a, *common);
-  };
+  return runtime_run("generate", runs.generate, a, common);
 }
 
 }  // namespace pippin::cli

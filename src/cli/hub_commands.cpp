@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/download_progress.h"
+#include "cli/json_output.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "pippin/hub.h"
@@ -16,10 +17,6 @@ namespace pippin::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string dumped(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
-}
 
 struct DownloadArguments {
   DownloadOptions options;
@@ -60,7 +57,7 @@ Result<int> run_download(DownloadArguments& a, const Common& common) {
   progress.clear();
   if (!report) return tl::unexpected<Error>(report.error());
   if (common.json) {
-    fmt::print("{}\n", dumped(json_of(*report)));
+    fmt::print("{}\n", json_text(json_of(*report)));
     return 0;
   }
   for (const auto& warning : report->warnings)
@@ -75,11 +72,11 @@ Result<int> run_download(DownloadArguments& a, const Common& common) {
 Result<int> run_whoami(const Common& common) {
   PIPPIN_TRY(const HubIdentity user, whoami());
   if (common.json) {
-    fmt::print("{}\n", dumped({{"name", user.name},
-                               {"organisations", user.organisations},
-                               {"role", user.role},
-                               {"token_origin", user.token_origin},
-                               {"endpoint", user.endpoint}}));
+    fmt::print("{}\n", json_text({{"name", user.name},
+                                  {"organisations", user.organisations},
+                                  {"role", user.role},
+                                  {"token_origin", user.token_origin},
+                                  {"endpoint", user.endpoint}}));
     return 0;
   }
   fmt::print("{}\n", user.name);
@@ -120,7 +117,7 @@ Result<int> run_list(const Common& common) {
   if (common.json) {
     Json json = {{"cache", report.cache.string()}, {"repos", Json::array()}};
     for (const auto& repo : report.repos) json["repos"].push_back(json_of(repo));
-    fmt::print("{}\n", dumped(json));
+    fmt::print("{}\n", json_text(json));
     return 0;
   }
   uint64_t bytes = 0;
@@ -172,7 +169,7 @@ Result<int> run_remove(const CacheArguments& a, const Common& common) {
     removal.removed.insert(removal.removed.end(), partials.removed.begin(), partials.removed.end());
   }
   if (common.json) {
-    fmt::print("{}\n", dumped({{"bytes", removal.bytes}, {"removed", removal.removed}}));
+    fmt::print("{}\n", json_text({{"bytes", removal.bytes}, {"removed", removal.removed}}));
   } else if (!common.quiet) {
     for (const auto& one : removal.removed) fmt::print("removed {}\n", one);
     fmt::print("{} freed\n", bytes_text(static_cast<double>(removal.bytes)));
@@ -189,7 +186,7 @@ Result<int> run_verify_cache(const CacheArguments& a, const Common& common) {
     Json json = {{"blobs", check->blobs}, {"bytes", check->bytes}, {"faults", Json::array()}};
     for (const auto& fault : check->faults)
       json["faults"].push_back({{"repo", fault.repo}, {"file", fault.file}, {"what", fault.what}});
-    fmt::print("{}\n", dumped(json));
+    fmt::print("{}\n", json_text(json));
   } else if (!common.quiet) {
     for (const auto& fault : check->faults) {
       fmt::print("{} {}: {} {}\n", red("corrupt:", Stream::out), fault.repo, fault.file, fault.what);

@@ -1,4 +1,5 @@
 #include "cli/progress_line.h"
+#include "cli/json_output.h"
 
 #include <cstdio>
 
@@ -21,7 +22,7 @@ std::string json_of(const std::vector<FileProgress>& files) {
   if (files.empty()) return {};
   auto rows = nlohmann::ordered_json::array();
   for (const auto& file : files) rows.push_back({{"name", file.name}, {"done", file.done}, {"total", file.total}});
-  return ", \"files\": " + rows.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return ", \"files\": " + json_text(rows, -1);
 }
 
 }  // namespace

@@ -2,6 +2,9 @@
 // each of its starts more than many conversions take. It hands these commands over to pippin-runtime, beside it.
 #pragma once
 
+#include <memory>
+#include <utility>
+
 #include "cli/commands.h"
 #include "cli/generate_flags.h"
 #include "pippin/behaviour.h"
@@ -22,6 +25,16 @@ void hand_over(int argc, char** argv);
 
 // Of a command that could not be handed over.
 Error no_runtime(const std::string& command);
+
+// Runs a command that has been handed over.
+template <typename Arguments>
+Run runtime_run(const char* command, Result<int> (*run)(Arguments&, const Common&),
+                std::shared_ptr<Arguments> arguments, std::shared_ptr<Common> common) {
+  return [command, run, arguments = std::move(arguments), common = std::move(common)]() -> Result<int> {
+    if (run == nullptr) return tl::unexpected<Error>(no_runtime(command));
+    return run(*arguments, *common);
+  };
+}
 
 // Works without the runtime too, but for what runs models.
 Run add_verify(CLI::App& app, const std::shared_ptr<Common>& common, const RuntimeRuns& runs);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/json_output.h"
 #include "cli/signals.h"
 #include "cli/upload_report.h"
 #include "pippin/hub.h"
@@ -23,7 +24,7 @@ Result<int> run_upload(UploadArguments& a, const Common& common) {
   progress.clear();
   if (!report) return tl::unexpected<Error>(report.error());
   if (common.json)
-    fmt::print("{}\n", upload_json(*report).dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(upload_json(*report)));
   else if (common.quiet)
     fmt::print("{}\n", report->url);
   else

@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/exit_status.h"
+#include "cli/json_output.h"
 #include "cli/progress_line.h"
 #include "cli/runtime_runs.h"
 #include "cli/signals.h"
@@ -142,10 +143,7 @@ Result<int> run_verify(Arguments& a, const Common& common, const RuntimeRuns& ru
   }
   PIPPIN_TRY(const BehaviourOutcome behaviour, compare_behaviour(a, common, *report, runs));
   if (!a.html.empty()) PIPPIN_CHECK(write_html(a, *report, behaviour));
-  if (common.json) {
-    const auto json = verify_json(*report, behaviour);
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
-  }
+  if (common.json) fmt::print("{}\n", json_text(verify_json(*report, behaviour)));
   if (shows) fmt::print("{}", behaviour_text(behaviour, a.all));
   return report->all_exact() && behaviour.passed() ? 0 : exit_status_of(ErrorTag::mismatch);
 }

@@ -19,10 +19,6 @@ tl::unexpected<Error> bad(std::string_view where, std::string rule, const std::s
   return fail(ErrorTag::usage, std::move(rule), fmt::format("{}: {}", where, found));
 }
 
-bool is_blank(const std::string& line) {
-  return line.find_first_not_of(" \t\r\n") == std::string::npos;
-}
-
 Result<Generation> answer_item(const Model& model, const BatchItem& item, GenerateOptions options,
                                const PromptCache* cache) {
   if (item.max_tokens) options.max_tokens = *item.max_tokens;
@@ -38,6 +34,10 @@ BatchResult result_of(const Model& model, size_t number, const std::string& line
 }
 
 }  // namespace
+
+bool is_blank_line(std::string_view line) {
+  return line.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
 
 Result<BatchItem> parse_batch_line(std::string_view line, std::string_view where, const Prompt& defaults) {
   PIPPIN_TRY(const Json json, parse_json(line, where));
@@ -89,7 +89,7 @@ Result<BatchReport> generate_batch(const Model& model, std::span<const std::stri
   const auto begin = std::chrono::steady_clock::now();
   const auto cancelled = [&] { return options.cancelled != nullptr && options.cancelled->load(); };
   for (size_t k = 0; k < lines.size(); ++k) {
-    if (is_blank(lines[k])) continue;
+    if (is_blank_line(lines[k])) continue;
     if (cancelled()) {
       ++report.left;
       continue;

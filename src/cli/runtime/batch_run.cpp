@@ -63,8 +63,8 @@ Result<int> run_batch(const Model& model, const Prompt& defaults, const Generate
   }
   PIPPIN_TRY(const File output, output_of(a.output));
   ProgressLine progress(progress_style(a.model.progress, common.quiet), "prompts", ProgressUnit::items);
-  const auto is_prompt = [](const std::string& line) { return line.find_first_not_of(" \t\r\n") != std::string::npos; };
-  const auto total = static_cast<uint64_t>(std::count_if(lines.begin(), lines.end(), is_prompt));
+  const auto blank = static_cast<uint64_t>(std::count_if(lines.begin(), lines.end(), is_blank_line));
+  const uint64_t total = lines.size() - blank;
   uint64_t done = 0;
   const auto keep = [&](const BatchResult& result) -> Status {
     progress.show(++done, total);

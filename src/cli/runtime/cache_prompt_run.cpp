@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/json_output.h"
 #include "cli/progress_line.h"
 #include "cli/runtime/runs.h"
 #include "cli/signals.h"
@@ -29,7 +30,7 @@ Result<int> run_cache_prompt(CachePromptArguments& a, const Common& common) {
                                          {"prompt_seconds", cache.seconds()},
                                          {"prompt_tokens_per_second", speed},
                                          {"peak_memory", peak_memory()}};
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(json));
   } else if (!common.quiet) {
     fmt::print(stderr, "Prompt: {} tokens, {:.3f} tokens-per-sec\nPeak memory: {:.3f} GB\nWritten: {}\n",
                cache.tokens(), speed, static_cast<double>(peak_memory()) / 1e9, file.string());

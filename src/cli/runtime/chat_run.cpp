@@ -87,15 +87,8 @@ Status obey(Command command, const std::string& line, Chat& chat, const Common& 
 }
 
 Status say(Chat& chat, const std::string& line, const Common& common) {
-  OnSegment show;
-  if (!common.json) {
-    show = [](const Segment& segment) {
-      std::fwrite(segment.text.data(), 1, segment.text.size(), stdout);
-      return std::fflush(stdout) == 0;
-    };
-  }
   const AnswerStop stop;
-  PIPPIN_TRY(const Generation result, chat.say(line, show));
+  PIPPIN_TRY(const Generation result, chat.say(line, shown(common)));
   fmt::print("{}\n", common.json ? json_text(result, -1) : "");
   std::fflush(stdout);
   if (common.json || common.quiet) return {};

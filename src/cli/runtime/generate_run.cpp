@@ -55,14 +55,7 @@ Result<int> run_generate(GenerateArguments& a, const Common& common) {
   if (draft) a.options.draft = &*draft;
   a.options.cancelled = &stop_on_signals();
   if (is_batch) return run_batch(model, prompt, a, common);
-  OnSegment show;
-  if (!common.json) {
-    show = [](const Segment& segment) {
-      std::fwrite(segment.text.data(), 1, segment.text.size(), stdout);
-      return std::fflush(stdout) == 0;
-    };
-  }
-  PIPPIN_TRY(const Generation result, answer_of(model, prompt, a, show));
+  PIPPIN_TRY(const Generation result, answer_of(model, prompt, a, shown(common)));
   if (common.json) {
     fmt::print("{}\n", json_text(result, 2));
   } else {

@@ -3,7 +3,8 @@
 #include <cstdio>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
+
+#include "cli/json_output.h"
 
 namespace pippin::cli {
 
@@ -23,7 +24,15 @@ std::string json_text(const Generation& g, int indent) {
     json["drafted_tokens"] = g.drafted_tokens;
     json["accepted_tokens"] = g.accepted_tokens;
   }
-  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json_text(json, indent);
+}
+
+OnSegment shown(const Common& common) {
+  if (common.json) return {};
+  return [](const Segment& segment) {
+    std::fwrite(segment.text.data(), 1, segment.text.size(), stdout);
+    return std::fflush(stdout) == 0;
+  };
 }
 
 void print_speeds(const Generation& g) {
