@@ -7,80 +7,57 @@
 namespace pippin {
 namespace {
 
+using Floats = std::vector<float>;
+
+struct Inputs {
+  Floats q, k, v, decay, beta, before;  // no beta: linear attention
+};
+struct Outputs {
+  Floats out, after;
+};
+
+// sizes: batch, length, heads, key heads, key and value width, decays.
+Outputs delta_rule_of(int threads, DeltaRule sizes, const Inputs& in) {
+  ThreadPool pool(threads);
+  Outputs result{Floats(in.v.size()), Floats(in.before.size())};
+  sizes.q = in.q.data();
+  sizes.k = in.k.data();
+  sizes.v = in.v.data();
+  sizes.decay = in.decay.data();
+  sizes.beta = in.beta.empty() ? nullptr : in.beta.data();
+  sizes.before = in.before.data();
+  sizes.out = result.out.data();
+  sizes.after = result.after.data();
+  delta_rule(pool, sizes);
+  return result;
+}
+
 TEST(DeltaRule, takes_what_the_key_finds_before_it_puts_the_value_in) {
-  ThreadPool pool(1);
-  const std::vector<float> q{1, 0, 1, 1};  // two tokens, one head, keys of two numbers, values of one
-  const std::vector<float> k{1, 0, 1, 1};
-  const std::vector<float> v{8, 10};
-  const std::vector<float> decay{0.5F, 0.25F};
-  const std::vector<float> beta{1, 0.5F};
-  const std::vector<float> before{4, 8};
-  std::vector<float> out(2);
-  std::vector<float> after(2);
-  DeltaRule task;
-  task.length = 2;
-  task.heads = 1;
-  task.key_heads = 1;
-  task.key_dim = 2;
-  task.value_dim = 1;
-  task.q = q.data();
-  task.k = k.data();
-  task.v = v.data();
-  task.decay = decay.data();
-  task.beta = beta.data();
-  task.before = before.data();
-  task.out = out.data();
-  task.after = after.data();
-  delta_rule(pool, task);
+  // Two tokens, one head, keys of two numbers, values of one.
+  const Inputs in{{1, 0, 1, 1}, {1, 0, 1, 1}, {8, 10}, {0.5F, 0.25F}, {1, 0.5F}, {4, 8}};
+  const Outputs result = delta_rule_of(1, {1, 2, 1, 1, 2, 1, 1}, in);
   // S = (2, 4); found 2; S = (8, 4): 8.  S = (2, 1); found 3; change 3.5: S = (5.5, 4.5): 10.
-  EXPECT_EQ(out, (std::vector<float>{8, 10}));
-  EXPECT_EQ(after, (std::vector<float>{5.5F, 4.5F}));
+  EXPECT_EQ(result.out, (Floats{8, 10}));
+  EXPECT_EQ(result.after, (Floats{5.5F, 4.5F}));
 }
 
 TEST(DeltaRule, gives_each_lane_its_own_state_whatever_the_threads) {
+  // Two sequences, two tokens, two heads, width one.
+  const Floats ones(8, 1);
+  const Inputs in{ones, ones, {1, 2, 3, 4, 5, 6, 7, 8}, ones, ones, {0, 0, 0, 0}};
   for (const int threads : {1, 3}) {
-    ThreadPool pool(threads);
-    const std::vector<float> q{1, 1, 1, 1, 1, 1, 1, 1};  // two sequences, two tokens, two heads, width one
-    const std::vector<float> v{1, 2, 3, 4, 5, 6, 7, 8};
-    const std::vector<float> ones(8, 1);
-    const std::vector<float> before{0, 0, 0, 0};
-    std::vector<float> out(8);
-    std::vector<float> after(4);
-    DeltaRule task{2, 2, 2, 2, 1, 1, 1};
-    task.q = q.data();
-    task.k = q.data();
-    task.v = v.data();
-    task.decay = ones.data();
-    task.beta = ones.data();
-    task.before = before.data();
-    task.out = out.data();
-    task.after = after.data();
-    delta_rule(pool, task);
-    EXPECT_EQ(out, v);
-    EXPECT_EQ(after, (std::vector<float>{3, 4, 7, 8}));
+    const Outputs result = delta_rule_of(threads, {2, 2, 2, 2, 1, 1, 1}, in);
+    EXPECT_EQ(result.out, in.v);
+    EXPECT_EQ(result.after, (Floats{3, 4, 7, 8}));
   }
 }
 
 TEST(DeltaRule, is_linear_attention_without_beta) {
-  ThreadPool pool(1);
-  const std::vector<float> q{1, 10};  // two tokens, one head of keys for two of values, width one
-  const std::vector<float> k{2, 3};
-  const std::vector<float> v{1, 2, 3, 4};
-  const std::vector<float> decay{0, 1, 0.5F, 1};
-  const std::vector<float> before{7, 5};
-  std::vector<float> out(4);
-  std::vector<float> after(2);
-  DeltaRule task{1, 2, 2, 1, 1, 1, 1};
-  task.q = q.data();
-  task.k = k.data();
-  task.v = v.data();
-  task.decay = decay.data();
-  task.before = before.data();
-  task.out = out.data();
-  task.after = after.data();
-  delta_rule(pool, task);
-  EXPECT_EQ(out, (std::vector<float>{2, 9, 100, 210}));
-  EXPECT_EQ(after, (std::vector<float>{10, 21}));
+  // Two tokens, one head of keys for two of values, width one.
+  const Inputs in{{1, 10}, {2, 3}, {1, 2, 3, 4}, {0, 1, 0.5F, 1}, {}, {7, 5}};
+  const Outputs result = delta_rule_of(1, {1, 2, 2, 1, 1, 1, 1}, in);
+  EXPECT_EQ(result.out, (Floats{2, 9, 100, 210}));
+  EXPECT_EQ(result.after, (Floats{10, 21}));
 }
 
 }  // namespace
