@@ -133,8 +133,9 @@ Operation cast_like(const OperationSite&) {
 }
 
 Operation softmax(const OperationSite& site) {
-  return [precise = site.flag("precise")](StepInputs inputs, Pass&) {
-    return one(mx::softmax(array_of(inputs, 0), -1, precise));
+  const int axis = site.integer("axis");
+  return [precise = site.flag("precise"), axis](StepInputs inputs, Pass&) {
+    return one(mx::softmax(array_of(inputs, 0), axis, precise));
   };
 }
 

@@ -67,7 +67,7 @@ constexpr std::array signatures{
     "rsqrt(*x)",
     "erf(*x)",
     "erfinv(*x)",
-    "softmax(*x, precise=true)",
+    "softmax(*x, precise=true, axis=-1)",
     "swiglu(*gate, *x)",
     "softcap(*x, cap)",
     "xielu(*x, @at)",

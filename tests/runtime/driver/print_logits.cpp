@@ -1,5 +1,6 @@
 // print_logits FOLDER IDS PROMPT [--arch FILE_OR_FOLDER] [--mlx]: the logits of each of the ids (a,b,c) as JSON lines:
-// the first PROMPT ids in one pass, the others one by one. For comparisons with the reference packages.
+// the first PROMPT ids in one pass (or in passes of a,b,c ids), the others one by one. For comparisons with the
+// reference packages.
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -31,10 +32,18 @@ void print_rows(mx::array logits) {
   }
 }
 
-void run(const pippin::LanguageModel& model, const std::vector<int>& ids, int prompt) {
+std::vector<int> numbers(const char* text) {
+  std::vector<int> all;
+  std::stringstream words(text);
+  for (std::string word; std::getline(words, word, ',');) all.push_back(std::atoi(word.c_str()));
+  return all;
+}
+
+void run(const pippin::LanguageModel& model, const std::vector<int>& ids, const std::vector<int>& passes) {
   pippin::KvCache cache = model.make_cache();
+  size_t pass = 0;
   for (int at = 0; at < static_cast<int>(ids.size());) {
-    const int count = at == 0 ? prompt : 1;
+    const int count = pass < passes.size() ? passes[pass++] : 1;
     print_rows(pippin::value_or_throw(model.forward(mx::array(ids.begin() + at, {1, count}, mx::int32), cache)));
     at += count;
   }
@@ -51,11 +60,10 @@ int main(int argc, char** argv) {
     if (word == "--mlx") options.own_kernels = false;
     if (word == "--arch" && k + 1 < argc) options.arch.emplace_back(argv[++k]);
   }
-  std::vector<int> ids;
-  std::stringstream words(argv[2]);
-  for (std::string word; std::getline(words, word, ',');) ids.push_back(std::atoi(word.c_str()));
+  const std::vector<int> ids = numbers(argv[2]);
+  const std::vector<int> passes = numbers(argv[3]);
   auto model = pippin::LanguageModel::load(argv[1], options);
-  const auto done = model ? pippin::guarded("running", [&] { run(*model, ids, std::atoi(argv[3])); })
+  const auto done = model ? pippin::guarded("running", [&] { run(*model, ids, passes); })
                           : pippin::Result<void>(tl::unexpected<pippin::Error>(model.error()));
   if (done) return 0;
   std::fprintf(stderr, "%s\n", done.error().message().c_str());
