@@ -50,8 +50,13 @@ Result<mx::array> TokenContext::read_unknown(const mx::array& id) {
   return logits;
 }
 
-Status TokenContext::settle() {
-  return guarded("reading the prompt", [&] { mx::eval(cache_.arrays()); });
+Status TokenContext::settle(const std::atomic<bool>* cancelled) {
+  return guarded("reading the prompt", [&] {
+    for (const LayerCache& layer : cache_.layers()) {
+      if (cancelled != nullptr && cancelled->load()) return;
+      mx::eval(layer.arrays());
+    }
+  });
 }
 
 Status TokenContext::shorten(size_t size) {

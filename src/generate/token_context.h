@@ -1,6 +1,7 @@
 // The tokens that a model has read, and the keys and values it keeps of them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -26,8 +27,9 @@ class TokenContext {
   // The same for one token that is not known yet: int32 [1, 1]. Its place among tokens() is told by learn().
   Result<mlx::core::array> read_unknown(const mlx::core::array& id);
   void learn(size_t place, int32_t id) { tokens_[place] = id; }
-  // Computes the keys and values of what was read, without logits.
-  Status settle();
+  // Computes the keys and values of what was read, without logits, a layer at a time. What `cancelled` leaves out is
+  // computed when it is needed.
+  Status settle(const std::atomic<bool>* cancelled = nullptr);
 
   // Forgets all but the first `size` tokens; where the cache cannot, all of them.
   Status shorten(size_t size);

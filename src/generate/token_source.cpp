@@ -16,7 +16,7 @@ Status read_in_steps(TokenContext& context, std::span<const int32_t> ids, const 
   for (size_t at = 0; at < ids.size(); at += step) {
     if (options.cancelled != nullptr && options.cancelled->load()) return {};
     PIPPIN_CHECK(context.read(ids.subspan(at, std::min(step, ids.size() - at))));
-    PIPPIN_CHECK(context.settle());
+    PIPPIN_CHECK(context.settle(options.cancelled));
     mx::clear_cache();
     if (options.prompt_progress)
       options.prompt_progress(static_cast<int>(std::min(at + step, ids.size())), static_cast<int>(ids.size()) + 1);

@@ -52,9 +52,8 @@ void LayerCache::put(Store& store, const mx::array& added) {
     mx::Shape to = store.parts[k].shape();
     from[2] = length_;
     to[2] = length_ + count;
-    // The old array must not be held, so that MLX writes into its memory.
-    mx::array old = std::move(store.parts[k]);
-    store.parts[k] = mx::slice_update(std::move(old), parts[k], from, to);
+    // Nothing else holds the old array, so that MLX writes into its memory.
+    store.parts[k] = mx::slice_update(store.parts[k], parts[k], from, to);
   }
 }
 

@@ -40,6 +40,7 @@ Operation short_conv(const OperationSite& site) {
   if (weight.ndim() != 3 || weight.shape(1) == 0 || weight.shape(2) != 1)
     throw Fault({ErrorTag::mismatch, "a short convolution has one filter a channel", at, "", {}});
   std::vector<mx::array> taps;
+  taps.reserve(static_cast<size_t>(weight.shape(1)));
   for (int k = 0; k < weight.shape(1); ++k)
     taps.push_back(mx::reshape(mx::slice(weight, {0, k, 0}, {weight.shape(0), k + 1, 1}), {-1}));
   std::optional<mx::array> bias;
