@@ -135,7 +135,7 @@ struct Generation {
   uint64_t peak_memory = 0;  // bytes, of the process, or of the device where there is one
   FinishReason finish = FinishReason::length;
 
-  [[nodiscard]] double prompt_speed() const;      // tokens a second; 0 where none
+  [[nodiscard]] double prompt_speed() const;      // tokens a second; 0 before the first answer
   [[nodiscard]] double generation_speed() const;  // after the first token, which the prompt's time includes
 };
 

@@ -22,7 +22,7 @@ std::string_view name_of(FinishReason reason) {
 }
 
 double Generation::prompt_speed() const {
-  return prompt_seconds > 0 ? prompt_tokens / prompt_seconds : 0;
+  return generated_tokens > 0 && prompt_seconds > 0 ? prompt_tokens / prompt_seconds : 0;
 }
 
 double Generation::generation_speed() const {

@@ -168,6 +168,16 @@ TEST(Generation, IsCancelled) {
   EXPECT_EQ(result.text, " created the");
 }
 
+TEST(Generation, IsCancelledBeforeThePromptIsRead) {
+  const std::atomic<bool> cancelled{true};
+  GenerateOptions options = up_to(50);
+  options.cancelled = &cancelled;
+  const auto result = must(generate(example_model(), plain(genesis), options));
+  EXPECT_EQ(result.finish, FinishReason::cancelled);
+  EXPECT_EQ(result.generated_tokens, 0);
+  EXPECT_EQ(result.prompt_speed(), 0);
+}
+
 TEST(Generation, RefusesPromptsThatAreNone) {
   const auto rule = [](const Prompt& prompt) {
     const auto result = generate(example_model(), prompt, up_to(2));

@@ -36,6 +36,10 @@ OnSegment shown(const Common& common) {
 }
 
 void print_speeds(const Generation& g) {
+  if (g.finish == FinishReason::cancelled && g.generated_tokens == 0) {
+    fmt::print(stderr, "Interrupted while the prompt was read.\n");
+    return;
+  }
   fmt::print(stderr, "Prompt: {} tokens, {:.3f} tokens-per-sec\n", g.prompt_tokens, g.prompt_speed());
   fmt::print(stderr, "Generation: {} tokens, {:.3f} tokens-per-sec\n", g.generated_tokens, g.generation_speed());
   if (g.drafted_tokens > 0)
