@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -168,6 +169,26 @@ Operation positions(const OperationSite&) {
   };
 }
 
+// Blocks of the last axis times the Walsh-Hadamard matrix of their size, in Sylvester's order, divided by the square
+// root of that size: it is its own inverse.
+Operation hadamard(const OperationSite& site) {
+  const int block = site.integer("block");
+  const auto bad = [block](int width) {
+    throw Fault({ErrorTag::bad_config,
+                 "Hadamard blocks are of 1, 2, 4, 8 ... and divide a row",
+                 fmt::format("blocks of {} in {}", block, width),
+                 "check config.json",
+                 {}});
+  };
+  return [=](StepInputs inputs, Pass&) {
+    const mx::array& x = array_of(inputs, 0);
+    const int width = x.ndim() == 0 ? 0 : x.shape(-1);
+    if (block < 1 || (block & (block - 1)) != 0 || width % block != 0) bad(width);
+    const mx::array rows = mx::reshape(x, {-1, block});
+    return one(mx::reshape(mx::hadamard_transform(rows, 1.0F / std::sqrt(static_cast<float>(block))), x.shape()));
+  };
+}
+
 }  // namespace
 
 const OperationTable& shape_operations() {
@@ -177,7 +198,7 @@ const OperationTable& shape_operations() {
       {"repeat", repeat},       {"total", total},       {"broadcast_like", broadcast_like},
       {"positions", positions}, {"mean", mean},         {"matmul", matmul},
       {"stack", stack},         {"squeeze", squeeze},   {"deviation", deviation},
-      {"exclude", exclude},     {"constant", constant},
+      {"exclude", exclude},     {"constant", constant}, {"hadamard", hadamard},
   };
   return table;
 }

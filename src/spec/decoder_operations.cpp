@@ -34,6 +34,7 @@ constexpr std::array signatures{
     "repeat(*x, times, axis)",
     "broadcast_like(*x, *like)",
     "matmul(*x, *y)",
+    "hadamard(*x, block)",
     "total(*x, axis=-1, keep=false)",
     "mean(*x, axis=-1, keep=true)",
     "deviation(*x, axis=-1, keep=true)",

@@ -34,11 +34,11 @@ class ProgramMaker {
                   fmt::format("config.json: {}", count));
     }
     layers = static_cast<int>(count);
-    StepScope start(&scope_, decoder_.start, recorder_, prefix_, -1);
+    StepScope start(&scope_, decoder_.start, decoder_.functions, recorder_, prefix_, -1);
     start.set("ids", ProgramRecorder::handle(0));
     PIPPIN_CHECK(carry(start, ""));
     for (int i = 0; i < layers; ++i) PIPPIN_CHECK(layer(start, i));
-    StepScope finish(&start, decoder_.finish, recorder_, prefix_, -1);
+    StepScope finish(&start, decoder_.finish, decoder_.functions, recorder_, prefix_, -1);
     for (const auto& [name, value] : carried_) finish.set(name, value);
     return node_of(finish.lookup("logits"), scope_.spec(), "finish.logits");
   }
@@ -49,7 +49,7 @@ class ProgramMaker {
     bindings.set("i", number);
     for (const auto& [name, value] : carried_) bindings.set(name, value);
     PIPPIN_TRY(const std::string at, decoder_.at.fill(bindings));
-    StepScope steps(&bindings, decoder_.layer, recorder_, prefix_ + at, number);
+    StepScope steps(&bindings, decoder_.layer, decoder_.functions, recorder_, prefix_ + at, number);
     return carry(steps, "next_");
   }
 

@@ -102,9 +102,32 @@ void ProgramRecorder::name(const Value& handle, const std::string& step) {
   if (name.empty()) name = step;
 }
 
-StepScope::StepScope(const Environment* outer, const std::vector<std::pair<std::string, Expression>>& steps,
+// What the expression of a function sees: its arguments, before what the steps see.
+class StepScope::Body : public Environment {
+ public:
+  Body(const StepScope& steps, Names within) : steps_(steps), within_(std::move(within)) {}
+
+  void set(std::string name, Value value) { arguments_.insert_or_assign(std::move(name), std::move(value)); }
+
+  [[nodiscard]] std::optional<Result<Value>> lookup(std::string_view name) const override {
+    if (const auto found = arguments_.find(name); found != arguments_.end()) return found->second;
+    return steps_.lookup(name);
+  }
+
+  [[nodiscard]] std::optional<Result<Value>> call(std::string_view function, const std::vector<Value>& arguments,
+                                                  const Named& named) const override {
+    return steps_.call_within(within_, function, arguments, named);
+  }
+
+ private:
+  const StepScope& steps_;
+  Names within_;
+  std::map<std::string, Value, std::less<>> arguments_;
+};
+
+StepScope::StepScope(const Environment* outer, const SpecDecoder::Steps& steps, const SpecDecoder::Functions& functions,
                      ProgramRecorder& recorder, std::string prefix, int layer)
-    : outer_(outer), recorder_(recorder), prefix_(std::move(prefix)), layer_(layer) {
+    : outer_(outer), functions_(functions), recorder_(recorder), prefix_(std::move(prefix)), layer_(layer) {
   for (const auto& [name, expression] : steps) steps_[name] = &expression;
   if (!prefix_.empty() && !prefix_.ends_with('.')) prefix_ += '.';
 }
@@ -127,8 +150,28 @@ std::optional<Result<Value>> StepScope::lookup(std::string_view name) const {
 
 std::optional<Result<Value>> StepScope::call(std::string_view function, const std::vector<Value>& arguments,
                                              const Named& named) const {
-  if (auto recorded = recorder_.record(function, arguments, named, prefix_, layer_)) return recorded;
-  return outer_->call(function, arguments, named);
+  return call_within({}, function, arguments, named);
+}
+
+std::optional<Result<Value>> StepScope::call_within(const Names& functions, std::string_view function,
+                                                    const std::vector<Value>& arguments, const Named& named) const {
+  if (function == "path") {
+    if (arguments.size() != 1 || !arguments[0].is_string()) return wrong("path takes a module's path");
+    return Value(prefix_ + arguments[0].get<std::string>());
+  }
+  const auto own = functions_.find(function);
+  if (own == functions_.end() || functions.contains(function)) {
+    if (auto recorded = recorder_.record(function, arguments, named, prefix_, layer_)) return recorded;
+    return outer_->call(function, arguments, named);
+  }
+  const auto& parameters = own->second.parameters;
+  if (arguments.size() != parameters.size() || !named.empty())
+    return wrong(fmt::format("{} takes {} arguments, in their order", function, parameters.size()));
+  Names within = functions;
+  within.emplace(function);
+  Body body(*this, std::move(within));
+  for (size_t k = 0; k < parameters.size(); ++k) body.set(parameters[k], arguments[k]);
+  return own->second.value.evaluate(body);
 }
 
 }  // namespace pippin

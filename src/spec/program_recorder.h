@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,9 +35,10 @@ class ProgramRecorder {
 };
 
 // The steps of one part of a decoder: names defined by expressions, each evaluated once, when it is first asked for.
+// Besides operations and the decoder's functions they can call path(at): the whole path of a module.
 class StepScope : public Environment {
  public:
-  StepScope(const Environment* outer, const std::vector<std::pair<std::string, Expression>>& steps,
+  StepScope(const Environment* outer, const SpecDecoder::Steps& steps, const SpecDecoder::Functions& functions,
             ProgramRecorder& recorder, std::string prefix, int layer);
 
   void set(std::string name, Value value) { values_.insert_or_assign(std::move(name), std::move(value)); }
@@ -45,7 +47,14 @@ class StepScope : public Environment {
                                                   const Named& named) const override;
 
  private:
+  class Body;
+  using Names = std::set<std::string, std::less<>>;
+  // The same within the expressions of functions, whose names stand for the operations there.
+  [[nodiscard]] std::optional<Result<Value>> call_within(const Names& functions, std::string_view function,
+                                                         const std::vector<Value>& arguments, const Named& named) const;
+
   const Environment* outer_;
+  const SpecDecoder::Functions& functions_;
   std::map<std::string, const Expression*, std::less<>> steps_;
   ProgramRecorder& recorder_;
   std::string prefix_;  // ends in a dot where it is not empty

@@ -101,12 +101,19 @@ struct ConfigEdit {
 // How the model runs: named steps, each an expression over earlier values; src/spec/decoder_program.h makes a program
 // of them.
 struct SpecDecoder {
+  // Stands for an operation of its name everywhere but in its own expression.
+  struct Function {
+    std::vector<std::string> parameters;
+    Expression value;
+  };
+  using Functions = std::map<std::string, Function, std::less<>>;
   using Steps = std::vector<std::pair<std::string, Expression>>;
   Expression layers;                      // their number
   NameTemplate at;                        // where layer i's modules lie
   Steps start;                            // from `ids` to `x`
   Steps layer;                            // from `x` and `i` to `next_x`
   Steps finish;                           // from `x` to `logits`
+  Functions functions;                    // by name
   std::vector<std::string> carried{"x"};  // values that go from layer to layer
   std::optional<Include> include;         // another spec's decoder instead, with its modules below `under`
   std::string under;

@@ -174,6 +174,8 @@ class Compiler {
       } else if (key == "start" || key == "layer" || key == "finish") {
         auto& part = key == "start" ? result.start : key == "layer" ? result.layer : result.finish;
         PIPPIN_TRY(part, steps(value, here));
+      } else if (key == "functions") {
+        PIPPIN_TRY(result.functions, functions(value, here));
       } else if (key == "carried") {
         PIPPIN_TRY(result.carried, texts(value, here));
       } else if (key == "include") {
@@ -195,6 +197,29 @@ class Compiler {
     for (const auto& [key, value] : table.items()) {
       PIPPIN_TRY(Expression one, expression(value, inside + "." + key));
       result.emplace_back(key, std::move(one));
+    }
+    return result;
+  }
+
+  // Keys read "turned(x, at)".
+  Result<SpecDecoder::Functions> functions(const Json& table, const std::string& inside) const {
+    if (!table.is_object()) return bad(inside, "this must be a table of functions");
+    SpecDecoder::Functions result;
+    for (const auto& [key, value] : table.items()) {
+      const std::string here = inside + "." + key;
+      const size_t open = key.find('(');
+      if (open == 0 || open == std::string::npos || !key.ends_with(')'))
+        return bad(here, "a function reads \"name(x, at)\"");
+      SpecDecoder::Function function;
+      std::string_view rest = std::string_view(key).substr(open + 1, key.size() - open - 2);
+      while (!rest.empty()) {
+        const size_t comma = std::min(rest.find(", "), rest.size());
+        function.parameters.emplace_back(rest.substr(0, comma));
+        rest.remove_prefix(std::min(comma + 2, rest.size()));
+      }
+      PIPPIN_TRY(function.value, expression(value, here));
+      if (!result.emplace(key.substr(0, open), std::move(function)).second)
+        return bad(here, "a function is defined once");
     }
     return result;
   }
