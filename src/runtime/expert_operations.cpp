@@ -1,6 +1,7 @@
 #include <limits>
 #include <vector>
 
+#include <mlx/device.h>
 #include <mlx/ops.h>
 
 #include "runtime/fault.h"
@@ -37,16 +38,19 @@ mx::array last_axis(const mx::array& x, int begin, int end) {
 
 // The `count` experts with the highest selection scores (or scores), and their scores: [.., count] each. `negate` looks
 // for the lowest of the negated ones: the same experts, but in another order, and others where scores are equal.
+// `sorted`: the best first, of equal ones the lower number.
 Operation route(const OperationSite& site) {
   const int count = site.integer("count");
   const bool negate = site.flag("negate");
-  return [count, negate](StepInputs inputs, Pass&) {
+  const bool sorted = site.flag("sorted");
+  return [count, negate, sorted](StepInputs inputs, Pass&) {
     const mx::array& scores = array_of(inputs, 0);
     const mx::array& selection = inputs.size() > 1 && inputs[1] != nullptr ? array_of(inputs, 1) : scores;
     const int wanted = checked_count(count, selection);
     const int experts = selection.shape(-1);
-    const mx::array chosen = negate ? last_axis(mx::argpartition(mx::negative(selection), wanted - 1, -1), 0, wanted)
-                                    : last_axis(mx::argpartition(selection, -wanted, -1), experts - wanted, experts);
+    const mx::array chosen = sorted   ? last_axis(mx::argsort(mx::negative(selection), -1), 0, wanted)
+                             : negate ? last_axis(mx::argpartition(mx::negative(selection), wanted - 1, -1), 0, wanted)
+                                      : last_axis(mx::argpartition(selection, -wanted, -1), experts - wanted, experts);
     return StepValue{chosen, mx::take_along_axis(scores, chosen, -1), {}};
   };
 }
@@ -104,17 +108,34 @@ Operation spread(const OperationSite&) {
   return [](StepInputs inputs, Pass&) { return one(mx::expand_dims(array_of(inputs, 0), {-3, -2})); };
 }
 
+mx::array experts_product(const mx::array& x, const mx::array& chosen, const ModuleWeight& weight,
+                          const std::optional<mx::array>& global_scale) {
+  if (!weight.scales) return mx::gather_mm(x, mx::swapaxes(weight.weight, -1, -2), std::nullopt, chosen);
+  return mx::gather_qmm(x, weight.weight, *weight.scales, weight.biases, std::nullopt, chosen, true,
+                        weight.packing.group_size, weight.packing.bits, weight.mode(), global_scale);
+}
+
+// Experts with one more scale each, which MLX's kernels know on a GPU alone: elsewhere their float32 products are
+// scaled, and rounded once.
+mx::array scaled_experts_product(const mx::array& x, const mx::array& chosen, const ModuleWeight& weight,
+                                 const HostPool& pool) {
+  if (mx::default_device() == mx::Device::gpu) return experts_product(x, chosen, weight, weight.global_scale);
+  const mx::array wide = mx::astype(x, mx::float32);
+  const auto own = pool ? host_switch_linear(pool, wide, chosen, weight) : std::nullopt;
+  const mx::array y = own ? *own : experts_product(wide, chosen, weight, std::nullopt);
+  return mx::astype(mx::multiply(y, mx::expand_dims(weight.expert_factors(chosen), {-2, -1})), x.dtype());
+}
+
 // [batch, length, 1 or count, 1, in] -> [batch, length, count, 1, out]
 Operation switch_linear(const OperationSite& site) {
   return [weight = ModuleWeight::load(site.weights, site.text("at")), pool = site.pool](StepInputs inputs, Pass&) {
     const mx::array& x = array_of(inputs, 0);
     const mx::array& chosen = array_of(inputs, 1);
-    if (pool) {
+    if (pool && !weight.global_scale) {
       if (auto own = host_switch_linear(pool, x, chosen, weight)) return one(*own);
     }
-    mx::array y = weight.scales ? mx::gather_qmm(x, weight.weight, *weight.scales, weight.biases, std::nullopt, chosen,
-                                                 true, weight.packing.group_size, weight.packing.bits, weight.mode())
-                                : mx::gather_mm(x, mx::swapaxes(weight.weight, -1, -2), std::nullopt, chosen);
+    mx::array y = weight.global_scale ? scaled_experts_product(x, chosen, weight, pool)
+                                      : experts_product(x, chosen, weight, std::nullopt);
     if (weight.bias) y = mx::add(y, mx::expand_dims(mx::take(*weight.bias, chosen, 0), -2));
     return one(y);
   };
@@ -177,6 +198,19 @@ Operation combine(const OperationSite&) {
   };
 }
 
+// The same, one expert after the other, each sum rounded to like's dtype.
+Operation combine_in_turn(const OperationSite&) {
+  return [](StepInputs inputs, Pass&) {
+    const mx::array weighted =
+        mx::multiply(mx::squeeze(array_of(inputs, 0), -2), mx::expand_dims(weights_of(inputs, 1), -1));
+    const mx::Dtype dtype = array_of(inputs, 2).dtype();
+    std::vector<mx::array> parts = mx::split(weighted, weighted.shape(-2), -2);
+    mx::array sum = mx::astype(parts[0], dtype);
+    for (size_t k = 1; k < parts.size(); ++k) sum = mx::astype(mx::add(sum, parts[k]), dtype);
+    return one(mx::squeeze(sum, -2));
+  };
+}
+
 // Of `groups` of experts, those `keep` with the highest sum of their `best` highest scores stay; others get `fill`.
 Operation mask_groups(const OperationSite& site) {
   const int groups = site.integer("groups");
@@ -219,6 +253,7 @@ const OperationTable& expert_operations() {
       {"switch_linear", switch_linear},
       {"expert_linear", expert_linear},
       {"combine", combine},
+      {"combine_in_turn", combine_in_turn},
       {"mask_groups", mask_groups},
   };
   return table;

@@ -39,6 +39,10 @@ void check_packed(const ModuleWeight& made, const std::string& module) {
   const bool affine = made.packing.mode == QuantMode::affine;
   if (affine != made.biases.has_value()) bad(affine ? "no biases" : "biases that the mode does not have");
   if (affine && made.biases->shape() != made.scales->shape()) bad("scales and biases differ");
+  if (!made.global_scale) return;
+  if (made.packing.mode != QuantMode::nvfp4) bad("a global scale that the mode does not have");
+  if (made.weight.ndim() != 3 || made.global_scale->shape() != mx::Shape{made.weight.shape(0)})
+    bad("not one global scale for each expert");
 }
 
 }  // namespace
@@ -51,8 +55,12 @@ ModuleWeight ModuleWeight::load(const WeightSource& weights, const std::string& 
     made.bias = maybe(weights, module + ".bias");
     return made;
   }
-  ModuleWeight made{value_or_throw(weights.load(module + ".weight")), maybe(weights, module + ".scales"),
-                    maybe(weights, module + ".biases"), maybe(weights, module + ".bias"), weights.packing(module)};
+  ModuleWeight made{value_or_throw(weights.load(module + ".weight")),
+                    maybe(weights, module + ".scales"),
+                    maybe(weights, module + ".biases"),
+                    maybe(weights, module + ".bias"),
+                    weights.packing(module),
+                    maybe(weights, module + ".global_scale")};
   if (made.scales) check_packed(made, module);
   return made;
 }
@@ -70,6 +78,11 @@ mx::array ModuleWeight::rows(const mx::array& ids) const {
   if (biases) own_biases = mx::take(*biases, ids, 0);
   return mx::dequantize(mx::take(weight, ids, 0), mx::take(*scales, ids, 0), own_biases, packing.group_size,
                         packing.bits, mode());
+}
+
+mx::array ModuleWeight::expert_factors(const mx::array& experts) const {
+  constexpr float largest = 6.0F * 448.0F;  // of a code times that of its group's scale
+  return mx::divide(mx::take(mx::astype(*global_scale, mx::float32), experts, 0), mx::array(largest));
 }
 
 int ModuleWeight::columns() const {

@@ -18,6 +18,7 @@ struct ModuleWeight {
   std::optional<mlx::core::array> biases;
   std::optional<mlx::core::array> bias;  // [.., out]
   QuantFormat packing;
+  std::optional<mlx::core::array> global_scale{};  // nvfp4 experts: float32 [experts], the largest value of each
 
   // Throws Fault where tensors are missing or do not fit to each other.
   static ModuleWeight load(const WeightSource& weights, const std::string& module);
@@ -28,6 +29,9 @@ struct ModuleWeight {
   [[nodiscard]] mlx::core::array rows(const mlx::core::array& ids) const;
   // The packing's mode by MLX's name.
   [[nodiscard]] std::string mode() const { return std::string(row_of(packing.mode).name); }
+  // What a packed expert's products are times besides, float32 of the experts' shape. Only where there is a
+  // global_scale.
+  [[nodiscard]] mlx::core::array expert_factors(const mlx::core::array& experts) const;
   // Logical extent of the last axis.
   [[nodiscard]] int columns() const;
 };

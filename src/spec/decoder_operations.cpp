@@ -89,7 +89,7 @@ constexpr std::array signatures{
     "delta_rule(*q, *k, *v, *decay, *beta)",
     "transition_rule(*q, *k, *v, *decay, *a, *b)",
     // Experts
-    "route(*scores, count, *selection?=none, negate=false)",
+    "route(*scores, count, *selection?=none, negate=false, sorted=false)",
     "route_in_turn(*scores, count, margin)",
     "route_within(*route, begin, end)",
     "route_weights(*route)",
@@ -98,6 +98,7 @@ constexpr std::array signatures{
     "expert_linear(*x, *route, @at, name, count)",
     "spread(*x)",
     "combine(*x, *route)",
+    "combine_in_turn(*x, *route, *like)",
     "mask_groups(*scores, groups, keep, best=2, fill=0.0)",
 };
 
