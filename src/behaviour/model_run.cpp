@@ -33,6 +33,8 @@ class LayerWatch {
     if (layer < 0 || layer < layer_) return;
     if (layer > layer_) finish();
     layer_ = layer;
+    const bool rounds = value.dtype() == mx::bfloat16 || value.dtype() == mx::float16;
+    facts_.is_float32 = facts_.is_float32 && !rounds;
     if (is_final_) return;
     if (step == "next_x" || (value.ndim() >= 3 && value.shape(0) == 1 && value.shape(1) == tokens_)) last_ = value;
     is_final_ = step == "next_x";
@@ -40,7 +42,6 @@ class LayerWatch {
 
   void finish() {
     if (last_ && layer_ >= 0 && last_->size() > 0) {
-      facts_.is_float32 = facts_.is_float32 && last_->dtype() == mx::float32;
       const auto width = static_cast<int64_t>(last_->size()) / tokens_;
       const int layer = layer_;
       give(*last_, width,

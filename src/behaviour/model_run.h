@@ -18,7 +18,7 @@ struct RunSinks {
 };
 
 struct RunFacts {
-  bool is_float32 = true;  // all layers compute in F32
+  bool is_float32 = true;  // no step of a layer rounds to less
 };
 
 // One pass over all ids, with an empty cache. Keeps one layer's output at a time.
