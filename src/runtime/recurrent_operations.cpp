@@ -7,11 +7,14 @@
 #include "runtime/fault.h"
 #include "runtime/host_layers.h"
 #include "runtime/operation.h"
+#include "runtime/recurrence.h"
 
 namespace pippin {
 namespace {
 
 namespace mx = mlx::core;
+
+constexpr int shortest_chunked = 8;  // tokens; fewer are done one by one
 
 // x with the `count` tokens before it in front, which the cache keeps; zeros before the first. Tokens are the last axis
 // but one.
@@ -60,42 +63,6 @@ Operation short_conv(const OperationSite& site) {
   };
 }
 
-// Token t of [batch, length, ..], without its axis.
-mx::array token(const mx::array& x, int t) {
-  mx::Shape from(x.ndim(), 0);
-  mx::Shape to = x.shape();
-  from[1] = t;
-  to[1] = t + 1;
-  return mx::squeeze(mx::slice(x, from, to), 1);
-}
-
-struct DeltaInputs {
-  mx::array q;      // [batch, length, key heads, key width]
-  mx::array k;      // the same
-  mx::array v;      // [batch, length, heads, value width]
-  mx::array decay;  // [batch, length, heads, key width or 1]
-  MaybeArray beta;  // [batch, length, heads]
-};
-
-// Step by step; gives the tokens' results and the state after them.
-std::pair<mx::array, mx::array> delta_steps(const DeltaInputs& in, mx::array state) {
-  std::vector<mx::array> results;
-  const int repeats = in.v.shape(2) / in.q.shape(2);
-  for (int t = 0; t < in.q.shape(1); ++t) {
-    const mx::array key = mx::expand_dims(mx::repeat(token(in.k, t), repeats, 1), -1);
-    const mx::array query = mx::expand_dims(mx::repeat(token(in.q, t), repeats, 1), -1);
-    mx::array change = token(in.v, t);
-    state = mx::multiply(state, mx::expand_dims(token(in.decay, t), -1));
-    if (in.beta) {
-      const mx::array found = mx::sum(mx::multiply(state, key), -2);
-      change = mx::multiply(mx::subtract(change, found), mx::expand_dims(token(*in.beta, t), -1));
-    }
-    state = mx::add(state, mx::multiply(key, mx::expand_dims(change, -2)));
-    results.push_back(mx::sum(mx::multiply(state, query), -2));
-  }
-  return {mx::stack(results, 1), state};
-}
-
 // Heads of keys serve several heads of values. All in float32.
 DeltaInputs delta_inputs(StepInputs inputs) {
   const auto wide = [&](size_t k) { return mx::astype(array_of(inputs, k), mx::float32); };
@@ -119,6 +86,11 @@ DeltaInputs delta_inputs(StepInputs inputs) {
   return in;
 }
 
+Recurrence delta_on_device(const DeltaInputs& in, const mx::array& state) {
+  const bool in_chunks = in.q.shape(1) >= shortest_chunked && in.decay.shape(3) == 1;
+  return in_chunks ? delta_chunks(in, state) : delta_steps(in, state);
+}
+
 // Per head a matrix S [key width, value width], 0 at first, that the cache keeps. For each token S *= decay; then, with
 // beta, S += k (v - S^T k) beta, the gated delta rule, or S += k v, linear attention; the result is S^T q.
 Operation delta_rule(const OperationSite& site) {
@@ -128,14 +100,14 @@ Operation delta_rule(const OperationSite& site) {
     const mx::Shape shape{in.v.shape(0), in.v.shape(2), in.q.shape(3), in.v.shape(3)};
     const mx::array before = cache.state() ? *cache.state() : mx::zeros(shape, mx::float32);
     const auto [result, after] =
-        pool ? host_delta_rule(pool, in.q, in.k, in.v, in.decay, in.beta, before) : delta_steps(in, before);
+        pool ? host_delta_rule(pool, in.q, in.k, in.v, in.decay, in.beta, before) : delta_on_device(in, before);
     cache.keep_state(after, in.q.shape(1));
     return one(mx::astype(result, array_of(inputs, 0).dtype()));
   };
 }
 
 // The inputs q, k, v, decay, a and b in float32: v [batch, length, heads, value width], the others [.., key width].
-std::vector<mx::array> transition_inputs(StepInputs inputs) {
+TransitionInputs transition_inputs(StepInputs inputs) {
   std::vector<mx::array> all;
   for (size_t k = 0; k < inputs.size(); ++k) {
     all.push_back(mx::astype(array_of(inputs, k), mx::float32));
@@ -145,28 +117,18 @@ std::vector<mx::array> transition_inputs(StepInputs inputs) {
       throw Fault(
           {ErrorTag::bad_config, "keys and values have the same heads", std::to_string(k), "check config.json", {}});
   }
-  return all;
+  return {all.at(0), all.at(1), all.at(2), all.at(3), all.at(4), all.at(5)};
 }
 
-// Per head a matrix S [key width, value width], 0 at first, that the cache keeps. For each token
-// S = decay S + b (S^T a) + k v; the result is S^T q (RWKV-7: Peng et al. 2025, arXiv:2503.14456).
 Operation transition_rule(const OperationSite& site) {
   return [slot = site.cache_slot](StepInputs inputs, Pass& pass) {
-    const std::vector<mx::array> in = transition_inputs(inputs);
+    const TransitionInputs in = transition_inputs(inputs);
     LayerCache& cache = pass.cache->layer(slot);
-    const mx::Shape shape{in[2].shape(0), in[2].shape(2), in[0].shape(3), in[2].shape(3)};
-    mx::array state = cache.state() ? *cache.state() : mx::zeros(shape, mx::float32);
-    std::vector<mx::array> results;
-    for (int t = 0; t < in[0].shape(1); ++t) {
-      const auto column = [&](size_t k) { return mx::expand_dims(token(in[k], t), -1); };
-      const mx::array value = mx::expand_dims(token(in[2], t), -2);
-      const mx::array found = mx::sum(mx::multiply(state, column(4)), -2, true);
-      const mx::array added = mx::add(mx::multiply(column(1), value), mx::multiply(column(5), found));
-      state = mx::add(mx::multiply(state, column(3)), added);
-      results.push_back(mx::sum(mx::multiply(state, column(0)), -2));
-    }
-    cache.keep_state(state, in[0].shape(1));
-    return one(mx::astype(mx::stack(results, 1), array_of(inputs, 0).dtype()));
+    const mx::Shape shape{in.v.shape(0), in.v.shape(2), in.q.shape(3), in.v.shape(3)};
+    const mx::array before = cache.state() ? *cache.state() : mx::zeros(shape, mx::float32);
+    const auto [result, after] = transition_steps(in, before);
+    cache.keep_state(after, in.q.shape(1));
+    return one(mx::astype(result, array_of(inputs, 0).dtype()));
   };
 }
 
