@@ -32,7 +32,6 @@ struct Case {
   bool with_beta;
 };
 
-// NOLINTNEXTLINE(readability-identifier-naming): the name that GoogleTest calls
 void PrintTo(const Case& c, std::ostream* out) {
   *out << c.length << " tokens, " << (c.with_beta ? "delta rule" : "linear");
 }
