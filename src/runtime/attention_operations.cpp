@@ -29,22 +29,26 @@ Operation rope(const OperationSite& site) {
   if (site.given("max_positions")) max_positions = site.number("max_positions");
   RopeTable table = rope_table(site.integer("dims"), site.number("base"), site.flag("traditional"),
                                site.node.attributes.at("scaling"), max_positions);
-  table.scale *= site.number("scale");
+  const int every = site.integer("every");
+  if (every < 1)
+    throw Fault({ErrorTag::bad_config, "a row stands for 1 or more tokens", std::to_string(every), "", {}});
+  table.scale *= site.number("scale") * every;
   if (site.given("freqs")) table.wavelengths = site.node.attributes.at("freqs").get<std::vector<float>>();
   std::optional<mx::array> wavelengths;
   if (!table.wavelengths.empty()) {
     wavelengths = mx::array(table.wavelengths.begin(), {static_cast<int>(table.wavelengths.size())}, mx::float32);
   }
   auto frequencies = std::make_shared<const std::vector<float>>(table.frequencies(table.base));
-  return [table, wavelengths, frequencies, pool = site.pool](StepInputs inputs, Pass& pass) {
+  return [table, wavelengths, frequencies, every, pool = site.pool](StepInputs inputs, Pass& pass) {
+    const int first = pass.offset / every;
     if (pool && !table.dynamic_factor) {
-      if (auto y = host_rope(pool, array_of(inputs, 0), table, frequencies, pass.offset)) return one(*y);
+      if (auto y = host_rope(pool, array_of(inputs, 0), table, frequencies, first)) return one(*y);
     }
     const mx::array x = amplified(array_of(inputs, 0), table);
     std::optional<float> base;
     if (!wavelengths) base = static_cast<float>(table.base_for(double{1} * pass.offset + pass.length));
-    return one(mx::fast::rope(x, table.dims, table.traditional, base, static_cast<float>(table.scale), pass.offset,
-                              wavelengths));
+    return one(
+        mx::fast::rope(x, table.dims, table.traditional, base, static_cast<float>(table.scale), first, wavelengths));
   };
 }
 

@@ -21,6 +21,8 @@ std::string place_of(const DecoderNode& node) {
 std::optional<CacheKind> kept_by(const DecoderNode& node) {
   if (node.op == "recent") return CacheKind{node.attributes.at("count").get<int>() + 1, true};
   if (node.op == "top_keys" || node.op == "top_blocks") return CacheKind{std::nullopt, true};
+  if (node.op == "kept_groups") return CacheKind{std::nullopt, true};
+  if (node.op == "attend_beside") return CacheKind{node.attributes.at("window").get<int>(), true};
   if (node.op == "delta_rule" || node.op == "linear_attention" || node.op == "transition_rule")
     return CacheKind{std::nullopt, true, true};
   if (node.op != "attend") return std::nullopt;

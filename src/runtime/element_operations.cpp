@@ -2,6 +2,7 @@
 
 #include <mlx/ops.h>
 
+#include "runtime/block_rounding.h"
 #include "runtime/fault.h"
 #include "runtime/host_layers.h"
 #include "runtime/mlx_dtype.h"
@@ -189,6 +190,38 @@ Operation clip(const OperationSite& site) {
   };
 }
 
+// As formats with a scale for each block would keep it.
+Operation block_rounded_of(const OperationSite& site) {
+  const std::string format = site.text("format");
+  const std::string scales = site.text("scales");
+  const int size = site.integer("size");
+  if ((format != "fp8" && format != "fp4") || (scales != "power_of_two" && scales != "e4m3") || size < 1)
+    throw Fault({ErrorTag::bad_spec, "blocks are of fp8 or fp4, their scales power_of_two or e4m3", format, "", {}});
+  const BlockRounding rounding{format == "fp8" ? SmallFloat::fp8 : SmallFloat::fp4,
+                               scales == "e4m3" ? BlockScale::e4m3 : BlockScale::power_of_two, size};
+  return [rounding](StepInputs inputs, Pass&) { return one(block_rounded(array_of(inputs, 0), rounding)); };
+}
+
+// Columns are divided by their sums + eps, then rows and columns in turn, steps - 1 times more (Sinkhorn and Knopp
+// 1967): the last two axes become nearly doubly stochastic.
+Operation sinkhorn(const OperationSite& site) {
+  const int steps = site.integer("steps");
+  if (steps > 1000) throw Fault({ErrorTag::bad_config, "at most 1000 steps are taken", std::to_string(steps), "", {}});
+  const auto eps = static_cast<float>(site.number("eps"));
+  return [steps, eps](StepInputs inputs, Pass&) {
+    mx::array x = array_of(inputs, 0);
+    const auto divide = [&x, added = mx::array(eps, x.dtype())](int axis) {
+      x = mx::divide(x, mx::add(mx::sum(x, axis, true), added));
+    };
+    divide(-2);
+    for (int k = 1; k < steps; ++k) {
+      divide(-1);
+      divide(-2);
+    }
+    return one(x);
+  };
+}
+
 }  // namespace
 
 const OperationTable& element_operations() {
@@ -227,6 +260,8 @@ const OperationTable& element_operations() {
       {"xielu", xielu},
       {"rounded", unary<rounded>},
       {"clip", clip},
+      {"block_rounded", block_rounded_of},
+      {"sinkhorn", sinkhorn},
   };
   return table;
 }

@@ -85,6 +85,13 @@ void LayerCache::append(const mx::array& keys) {
   append(keys, mx::slice(keys, mx::Shape(4, 0), no_width));
 }
 
+void LayerCache::append_groups(const mx::array& rows, int tokens) {
+  const int seen = seen_ + tokens;
+  has_groups_ = true;
+  if (rows.shape(2) > 0) append(rows);
+  seen_ = seen;
+}
+
 std::pair<mx::array, mx::array> LayerCache::kept() const {
   return {used(keys_), used(values_)};
 }
@@ -125,7 +132,7 @@ void LayerCache::keep_state(mx::array state, int tokens) {
 }
 
 bool LayerCache::can_trim(int n) const {
-  if (is_state_) return n == 0;
+  if (is_state_ || has_groups_) return n == 0;
   if (n > length_) return false;
   if (!forgotten_) return true;
   return window_ && !options_.max_size && length_ - n >= *window_ - 1;
@@ -155,6 +162,9 @@ void LayerCache::take_over(const LayerCache& other) {
     seen_ = other.seen_;
     return;
   }
+  has_groups_ = other.has_groups_;
+  seen_ = other.seen_;
+  if (other.length_ == 0) return;
   const auto [keys, values] = other.kept();
   restore(keys, values, other.seen_);
 }

@@ -45,6 +45,9 @@ class LayerCache {
   void append(const mlx::core::array& keys, const mlx::core::array& values);
   // The same without values: kept() gives values of no width.
   void append(const mlx::core::array& keys);
+  // Appends rows [batch, heads, n, dim], n may be 0, that stand for groups of tokens, `tokens` more of which were seen.
+  // From then on nothing is trimmed.
+  void append_groups(const mlx::core::array& rows, int tokens);
   // All that are kept, oldest first; the last belong to the last token appended. Not before the first append.
   [[nodiscard]] std::pair<mlx::core::array, mlx::core::array> kept() const;
 
@@ -98,6 +101,7 @@ class LayerCache {
   int room_ = 0;
   int seen_ = 0;
   bool forgotten_ = false;
+  bool has_groups_ = false;
 };
 
 // One for each operation of a decoder that keeps something.

@@ -58,7 +58,7 @@ std::optional<int> OperationSite::maybe_integer(const char* key) const {
 
 OperationMaker find_operation(std::string_view op) {
   for (const auto* table : {&weight_operations(), &shape_operations(), &element_operations(), &attention_operations(),
-                            &expert_operations(), &recurrent_operations()}) {
+                            &expert_operations(), &recurrent_operations(), &group_operations()}) {
     if (const auto found = table->find(op); found != table->end()) return found->second;
   }
   return nullptr;

@@ -74,8 +74,11 @@ constexpr std::array signatures{
     "xielu(*x, @at)",
     "rounded(*x)",
     "clip(*x, low=none, high=none)",
+    "block_rounded(*x, format, size, scales=\"power_of_two\")",
+    "sinkhorn(*x, steps, eps=1e-6)",
     // Attention
-    "rope(*x, dims, base=10000.0, traditional=false, scaling=none, scale=1.0, max_positions=none, freqs=none)",
+    "rope(*x, dims, base=10000.0, traditional=false, scaling=none, scale=1.0, max_positions=none, freqs=none, "
+    "every=1)",
     "attend(*q, *k, *v, scale, window=none, chunk=none, causal=true, softcap=none, @sinks=none, alibi=false, "
     "values=none, block=none, local_blocks=none, block_stride=none, *chosen?=none)",
     "top_keys(*q, *k, *weights, count)",
@@ -88,6 +91,14 @@ constexpr std::array signatures{
     "linear_attention(*q, *k, *v, *decay)",
     "delta_rule(*q, *k, *v, *decay, *beta)",
     "transition_rule(*q, *k, *v, *decay, *a, *b)",
+    // Groups of tokens
+    "nothing()",
+    "groups(*x, size)",
+    "kept_groups(*x, size)",
+    "group_scores(*q, *keys?=none, *weights, size, scale=1.0)",
+    "group_blocks(*scores?=none, block, count, size)",
+    "top_groups(*scores?=none, *candidates?=none, count, size)",
+    "attend_beside(*q, *k, *more?=none, *chosen?=none, scale, window, @sinks=none)",
     // Experts
     "route(*scores, count, *selection?=none, negate=false, sorted=false)",
     "route_in_turn(*scores, count, margin)",

@@ -38,12 +38,15 @@ const Json& records() {
   return all;
 }
 
-// The record's constants instead of the formula's values: {"end of names": value}.
-void fill_tensors(Json& one, const Json& fills) {
-  for (const auto& [end, value] : fills.items()) {
-    for (Json& tensor : one["source"]) {
-      if (!tensor[0].get_ref<const std::string&>().ends_with(end)) continue;
-      tensor[3] = Json{{"fill", "const"}, {"value", value}};
+// The record's constants instead of the formula's values, and its shapes: {"end of names": value}.
+void change_tensors(Json& one, const Json& fills, const Json& shapes) {
+  for (Json& tensor : one["source"]) {
+    const std::string name = tensor[0];
+    for (const auto& [end, shape] : shapes.items()) {
+      if (name.ends_with(end)) tensor[2] = shape;
+    }
+    for (const auto& [end, value] : fills.items()) {
+      if (name.ends_with(end)) tensor[3] = Json{{"fill", "const"}, {"value", value}};
     }
   }
 }
@@ -52,7 +55,7 @@ fs::path write_source(const Json& record, const fs::path& folder) {
   const std::string name = record["case"].get<std::string>() + ".json";
   Json one = read_case(fs::path(PIPPIN_SOURCE_DIR) / "tests/conformance/lm" / name);
   if (record.contains("change")) one["config"].merge_patch(record["change"]);
-  if (record.contains("fills")) fill_tensors(one, record["fills"]);
+  change_tensors(one, record.value("fills", Json::object()), record.value("shapes", Json::object()));
   write_ghost(one, folder);
   return folder;
 }
@@ -89,7 +92,7 @@ mx::array logits_of(const LanguageModel& model, const Json& record, int batch = 
   const auto ids = record["ids"].get<std::vector<int>>();
   const mx::array all = mx::repeat(mx::array(ids.begin(), {1, static_cast<int>(ids.size())}, mx::int32), batch, 0);
   KvCache cache = model.make_cache();
-  if (passes.empty()) passes = {record["prompt"].get<int>()};
+  if (passes.empty()) passes = record.value("passes", std::vector<int>{record["prompt"].get<int>()});
   std::vector<mx::array> parts;
   for (int at = 0; at < all.shape(1);) {
     const int end = at + (parts.size() < passes.size() ? passes[parts.size()] : 1);
@@ -148,8 +151,9 @@ bool is_sample(const Json& record) {
 
 // States, latent keys, sums of earlier layers.
 bool keeps_more_than_keys(const Json& record) {
-  static const std::set<std::string> names{"kimi_k3",         "kimi_k3_flat", "qwen3_next", "rwkv7",
-                                           "recurrent_gemma", "mamba2",       "muse_spark", "prism_hadamard_qwen35"};
+  static const std::set<std::string> names{"deepseek_v41", "kimi_k3",    "kimi_k3_flat",
+                                           "qwen3_next",   "rwkv7",      "recurrent_gemma",
+                                           "mamba2",       "muse_spark", "prism_hadamard_qwen35"};
   return is_dense(record) && names.contains(record["case"].get<std::string>());
 }
 
@@ -201,7 +205,7 @@ TEST(Decoder, knows_the_operations_of_the_spec_language) {
   for (const auto& operation : decoder_operations()) described.insert(operation.name);
   std::set<std::string> implemented;
   for (const auto* table : {&weight_operations(), &shape_operations(), &element_operations(), &attention_operations(),
-                            &expert_operations(), &recurrent_operations()}) {
+                            &expert_operations(), &recurrent_operations(), &group_operations()}) {
     for (const auto& [name, maker] : *table) implemented.emplace(name);
   }
   for (const auto& name : described) EXPECT_NE(find_operation(name), nullptr) << name;
