@@ -13,7 +13,7 @@ struct SparseAttention {
   mlx::core::array q;                      // [batch, heads, length, dim]
   mlx::core::array keys;                   // [batch, 1, keys, dim]
   std::optional<mlx::core::array> rows;    // [batch, 1, rows, dim]
-  std::optional<mlx::core::array> chosen;  // int32 [batch, length, count] of rows; none where it is no row's number
+  std::optional<mlx::core::array> chosen;  // int32 [batch, length, count], each once; none where no row
   float scale = 1;
   int window = 1;
   std::optional<mlx::core::array> sinks;  // float32 [heads]

@@ -33,6 +33,20 @@ TEST(SparseAttention, is_the_same_over_chosen_rows_as_over_all_masked) {
   EXPECT_TRUE(mx::allclose(few, many, 1e-5, 1e-6).item<bool>());
 }
 
+// More queries than are worked on at once.
+TEST(SparseAttention, goes_through_many_queries_in_turn) {
+  mx::set_default_device(mx::Device::cpu);
+  const auto noise = [](const mx::Shape& shape, int seed) { return mx::random::normal(shape, mx::random::key(seed)); };
+  const mx::array first = mx::random::randint(0, 20, {1, 600, 1}, mx::int32, mx::random::key(5));
+  const mx::array two = mx::concatenate({first, mx::subtract(mx::array(39), first)}, -1);
+  SparseAttention attention{
+      noise({1, 2, 600, 8}, 1), noise({1, 1, 603, 8}, 2), noise({1, 1, 40, 8}, 3), two, 0.5F, 4, {}};
+  const mx::array few = sparse_attention(attention);
+  attention.chosen = mx::pad(two, {{0, 0}, {0, 0}, {0, 20}}, mx::array(-1));
+  EXPECT_EQ(few.shape(), (mx::Shape{1, 2, 600, 8}));
+  EXPECT_TRUE(mx::allclose(few, sparse_attention(attention), 1e-5, 1e-6).item<bool>());
+}
+
 TEST(SparseAttention, sees_the_window_alone_where_nothing_is_chosen) {
   SparseAttention plain = example(choice(3));
   plain.rows.reset();
