@@ -16,7 +16,7 @@ namespace pippin {
 class PromptCache {
  public:
   // Reads the prompt. Errors: as stream(); unsupported where mlx_lm has no form for such a cache: quantized and of
-  // limited size, or keys that hold the values as well (DeepSeek). A run that is cancelled is interrupted.
+  // limited size, or quantized keys that hold the values as well (DeepSeek). A run that is cancelled is interrupted.
   static Result<PromptCache> of(const Model& model, const Prompt& prompt, const GenerateOptions& options);
 
   // Opens a file. model_name: how the model is called, as in save(). A file of pippin's belongs to the same weights
@@ -36,6 +36,7 @@ class PromptCache {
   [[nodiscard]] Result<std::filesystem::path> save(const std::filesystem::path& file, const std::string& model_name,
                                                    const std::string& eos_token = {}) const;
 
+  // That were read; 1 where a file of mlx_lm's does not tell, as those of models without attention.
   [[nodiscard]] int tokens() const;
   [[nodiscard]] double seconds() const;  // that reading took; 0 for a file
 

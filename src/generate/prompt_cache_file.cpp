@@ -1,6 +1,7 @@
 #include "generate/prompt_cache_file.h"
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -9,6 +10,7 @@
 #include <mlx/transforms.h>
 
 #include "generate/cache_layer_state.h"
+#include "generate/cache_layout.h"
 #include "generate/model_mark.h"
 #include "runtime/fault.h"
 #include "source/byte_source.h"
@@ -22,7 +24,7 @@ namespace {
 namespace mx = mlx::core;
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-using Arrays = std::unordered_map<std::string, mx::array>;
+using Arrays = CacheArrays;
 using Texts = std::unordered_map<std::string, std::string>;
 
 tl::unexpected<Error> bad(const fs::path& path, const std::string& what) {
@@ -89,34 +91,50 @@ tl::unexpected<Error> contradiction(const std::string& option, int asked, const 
               fmt::format("{} was asked for, the file has {}", asked, found), "leave it out");
 }
 
+// Of a file: its arrays, and the keys and values of the slots that have some.
+struct StoredCaches {
+  std::vector<std::string> places;  // of each slot; with several slots at one, arrays of one class
+  std::map<size_t, StoredLayer> layers;
+  Arrays arrays;
+
+  [[nodiscard]] const StoredLayer* first_of_attention(const KvCache& cache) const {
+    for (const auto& [slot, layer] : layers) {
+      if (cache.layers()[slot].of_attention()) return &layer;
+    }
+    return nullptr;
+  }
+};
+
 // The file's layers decide; options may say the same, or what a plain cache can still become.
-Result<CacheOptions> options_of(const std::vector<StoredLayer>& stored, const KvCache& cache,
-                                const GenerateOptions& asked) {
+Result<CacheOptions> options_of(const StoredCaches& stored, const KvCache& cache, const GenerateOptions& asked) {
   CacheOptions options = cache_options(asked);
+  const StoredLayer* first = stored.first_of_attention(cache);
+  if (first == nullptr) return options;
   std::optional<int> limit;
-  for (size_t slot = 0; slot < stored.size(); ++slot) {
-    const StoredLayer& layer = stored[slot];
+  for (const auto& [slot, layer] : stored.layers) {
+    if (!cache.layers()[slot].of_attention()) continue;
     const auto window = cache.layers()[slot].window();
-    if (layer.bits() != stored[0].bits() || layer.group_size() != stored[0].group_size())
+    if (layer.bits() != first->bits() || layer.group_size() != first->group_size())
       return fail(ErrorTag::unsupported, "all layers of a prompt cache are quantized alike",
-                  fmt::format("layer {}", slot));
+                  "layer " + stored.places[slot]);
     if (!layer.max_size() || (window && layer.keeps_first() == 0 && *layer.max_size() >= *window)) continue;
     if (layer.keeps_first() != 4 || (limit && *limit != *layer.max_size()))
       return fail(ErrorTag::unsupported, "a prompt cache of limited size keeps its first 4 tokens, in all layers alike",
-                  fmt::format("layer {}: {} tokens, the first {}", slot, *layer.max_size(), layer.keeps_first()));
+                  fmt::format("layer {}: {} tokens, the first {}", stored.places[slot], *layer.max_size(),
+                              layer.keeps_first()));
     limit = layer.max_size();
   }
   if (limit && asked.max_kv_size && *asked.max_kv_size != *limit)
     return contradiction("max-kv-size", *asked.max_kv_size, fmt::format("{}", *limit));
   if (limit) options.max_size = limit;
-  const auto bits = stored[0].bits();
+  const auto bits = first->bits();
   if (!bits) return options;
   if (asked.kv_bits && *asked.kv_bits != *bits)
     return contradiction("kv-bits", *asked.kv_bits, fmt::format("{}", *bits));
-  if (asked.kv_bits && asked.kv_group_size != stored[0].group_size())
-    return contradiction("kv-group-size", asked.kv_group_size, fmt::format("{}", stored[0].group_size()));
+  if (asked.kv_bits && asked.kv_group_size != first->group_size())
+    return contradiction("kv-group-size", asked.kv_group_size, fmt::format("{}", first->group_size()));
   options.bits = bits;
-  options.group_size = stored[0].group_size();
+  options.group_size = first->group_size();
   return options;
 }
 
@@ -127,56 +145,160 @@ Result<KvCache> sample_cache(const LanguageModel& model, const CacheOptions& opt
   return sample;
 }
 
-Result<std::vector<StoredLayer>> stored_layers(const fs::path& path, const Json& metadata, size_t count) {
+[[noreturn]] void other_layers(const fs::path& path, const std::string& found) {
+  throw Fault({ErrorTag::mismatch,
+               "a prompt cache has the layers of the model",
+               printable(path.string()) + ": " + found,
+               "use the model that the file was made with",
+               {}});
+}
+
+// A text is an array of its characters' numbers.
+std::string text_in(const Arrays& arrays, const std::string& name) {
+  const auto found = arrays.find(name);
+  if (found == arrays.end() || found->second.ndim() != 1 || found->second.size() > 64) return {};
+  mx::array codes = mx::contiguous(mx::astype(found->second, mx::int32));
+  codes.eval();
+  std::string text;
+  for (size_t k = 0; k < codes.size(); ++k) text += static_cast<char>(codes.data<int32_t>()[k]);
+  return text;
+}
+
+void store_part(const CachePart& part, const std::string& place, const std::string& kind, StoredCaches& stored,
+                const fs::path& path) {
+  if (part.is_arrays && kind != "ArraysCache") other_layers(path, place + " is " + in_quotes(kind));
+  for (const size_t slot : part.slots) stored.places[slot] = place;
+  if (!part.is_arrays) stored.layers.emplace(part.slots[0], StoredLayer(place, kind, stored.arrays));
+}
+
+Result<StoredCaches> stored_caches(const fs::path& path, const Json& metadata, const KvCache& cache) {
   return guarded("reading " + path.string(), [&] {
-    const Arrays arrays = mx::load_safetensors(path.string()).first;
-    std::vector<StoredLayer> layers;
-    for (size_t slot = 0; slot < count; ++slot) {
-      const std::string kind = text_at(metadata, fmt::format("1.{}", slot));
-      if (kind.empty()) break;
-      layers.emplace_back(slot, kind, arrays);
+    StoredCaches stored{std::vector<std::string>(cache.size()), {}, mx::load_safetensors(path.string()).first};
+    const std::vector<CacheEntry> layout = cache_layout(cache);
+    for (size_t k = 0; k < layout.size(); ++k) {
+      const std::string kind = text_at(metadata, fmt::format("1.{}", k));
+      if (kind.empty()) other_layers(path, fmt::format("{} instead of {}", k, layout.size()));
+      if (!layout[k].is_list) {
+        store_part(layout[k].parts[0], fmt::format("{}", k), kind, stored, path);
+        continue;
+      }
+      if (kind != "CacheList") other_layers(path, fmt::format("{} is {}", k, in_quotes(kind)));
+      for (size_t j = 0; j < layout[k].parts.size(); ++j) {
+        const std::string inner = text_in(stored.arrays, fmt::format("{}.{}.1", k, j));
+        store_part(layout[k].parts[j], fmt::format("{}.{}.0", k, j), inner, stored, path);
+      }
     }
-    return layers;
+    if (metadata.contains(fmt::format("1.{}", layout.size())))
+      other_layers(path, fmt::format("more than {}", layout.size()));
+    return stored;
   });
 }
 
 // Everything that mlx_lm expects, in its names.
-void add_layer(size_t slot, const CacheLayerState& state, Arrays& arrays, Texts& texts, size_t& numbers) {
-  texts[fmt::format("1.{}", slot)] = state.kind;
-  for (const auto& [place, array] : state.arrays) arrays.insert_or_assign(fmt::format("{}.{}", slot, place), array);
-  for (const auto& [place, number] : state.numbers) {
-    const std::string name = fmt::format("{}.{}", slot, place);
-    arrays.insert_or_assign(name, mx::array(number));
-    ++numbers;
-    texts[fmt::format("2.{}.0", numbers)] = name;
-    texts[fmt::format("2.{}.1", numbers)] = "scalar";
+class FileContent {
+ public:
+  void set_text(const std::string& name, const std::string& text) { texts_[name] = text; }
+  void set_kind(size_t entry, const std::string& kind) { texts_[fmt::format("1.{}", entry)] = kind; }
+
+  void add(const std::string& place, const CacheLayerState& state) {
+    for (const auto& [name, array] : state.arrays) arrays_.insert_or_assign(place + "." + name, array);
+    for (const auto& [name, number] : state.numbers) add_special(place + "." + name, mx::array(number), "scalar");
+    for (const auto& name : state.nothings) add_special(place + "." + name, mx::zeros({0}), "none");
+  }
+  void add_name(const std::string& place, const std::string& name) {
+    add_special(place, mx::array(name.begin(), {static_cast<int>(name.size())}, mx::int32), "string");
+  }
+  void save(const fs::path& path) const { mx::save_safetensors(path.string(), arrays_, texts_); }
+
+ private:
+  // What Python has as something else than an array.
+  void add_special(const std::string& name, const mx::array& array, const char* type) {
+    arrays_.insert_or_assign(name, array);
+    ++specials_;
+    texts_[fmt::format("2.{}.0", specials_)] = name;
+    texts_[fmt::format("2.{}.1", specials_)] = type;
+  }
+
+  Arrays arrays_;
+  Texts texts_;
+  size_t specials_ = 0;
+};
+
+CacheLayerState state_of_part(const CachePart& part, const KvCache& cache) {
+  if (!part.is_arrays) return state_of(cache.layers()[part.slots[0]]);
+  std::vector<const LayerCache*> layers;
+  for (const size_t slot : part.slots) layers.push_back(&cache.layers()[slot]);
+  return state_of_arrays(layers);
+}
+
+void add_caches(const KvCache& cache, FileContent& content) {
+  const std::vector<CacheEntry> layout = cache_layout(cache);
+  for (size_t k = 0; k < layout.size(); ++k) {
+    if (!layout[k].is_list) {
+      const CacheLayerState state = state_of_part(layout[k].parts[0], cache);
+      content.set_kind(k, state.kind);
+      content.add(fmt::format("{}", k), state);
+      continue;
+    }
+    content.set_kind(k, "CacheList");
+    for (size_t j = 0; j < layout[k].parts.size(); ++j) {
+      const CacheLayerState state = state_of_part(layout[k].parts[j], cache);
+      content.add(fmt::format("{}.{}.0", k, j), state);
+      content.add_name(fmt::format("{}.{}.1", k, j), state.kind);
+    }
   }
 }
 
-Status check_attention(const LanguageModel& model, const KvCache& cache) {
-  const auto of_attention = [](const LayerCache& layer) { return layer.of_attention(); };
-  if (!std::all_of(cache.layers().begin(), cache.layers().end(), of_attention)) {
-    return fail(ErrorTag::unsupported, "a prompt cache holds keys and values alone",
-                model.spec() + " keeps the state of recurrent layers", "give the whole prompt each time");
+// Of a model without attention only its own files tell how many tokens it has read.
+int offset_of(const StoredCaches& stored, const Json& metadata) {
+  if (!stored.layers.empty()) return stored.layers.begin()->second.offset();
+  const auto list = parse_json(text_at(metadata, "0.tokens"), "tokens");
+  return list && list->is_array() && !list->empty() ? static_cast<int>(list->size()) : 1;
+}
+
+void restore_all(const StoredCaches& stored, const KvCache& sample, int offset, KvCache& cache) {
+  for (const CacheEntry& entry : cache_layout(cache)) {
+    for (const CachePart& part : entry.parts) {
+      const std::string& place = stored.places[part.slots[0]];
+      if (part.is_arrays) {
+        std::vector<ArraysTarget> targets;
+        for (const size_t slot : part.slots) targets.push_back({&cache.layer(slot), &sample.layers()[slot]});
+        restore_arrays(place, stored.arrays, targets, offset);
+        continue;
+      }
+      const size_t slot = part.slots[0];
+      stored.layers.at(slot).restore(cache.layer(slot), sample.layers()[slot]);
+      if (cache.layer(slot).seen() != offset)
+        throw Fault({ErrorTag::bad_file,
+                     "all layers of a prompt cache have seen the same tokens",
+                     "layer " + place,
+                     "write it again",
+                     {}});
+    }
   }
-  return {};
+  mx::eval(cache.arrays());
 }
 
 }  // namespace
 
 Status check_cache_kind(const LanguageModel& model, const GenerateOptions& options) {
   const KvCache cache = model.make_cache();
-  PIPPIN_CHECK(check_attention(model, cache));
-  if (std::any_of(cache.layers().begin(), cache.layers().end(),
-                  [](const auto& layer) { return !layer.of_attention(); }))
-    return fail(ErrorTag::unsupported, "a prompt cache is of keys and values", "this model keeps a state beside them",
-                "give the whole prompt each time");
-  const auto has_window = [](const LayerCache& layer) { return layer.window().has_value(); };
-  if (options.kv_bits &&
-      (options.max_kv_size || std::any_of(cache.layers().begin(), cache.layers().end(), has_window))) {
+  const auto any = [&](const auto& is) { return std::any_of(cache.layers().begin(), cache.layers().end(), is); };
+  if (any([](const LayerCache& layer) { return layer.kind().use == CacheKind::Use::groups; }))
     return fail(ErrorTag::unsupported, "a prompt cache is of a kind that mlx_lm has",
-                "quantized keys of limited number, by max-kv-size or by the model's windows", "leave out --kv-bits");
-  }
+                model.spec() + " keeps what stands for groups of tokens", "give the whole prompt each time");
+  if (!options.kv_bits) return {};
+  const auto none = [](const std::string& what) {
+    return fail(ErrorTag::unsupported, "a prompt cache is of a kind that mlx_lm has", what, "leave out --kv-bits");
+  };
+  if (options.max_kv_size ||
+      any([](const LayerCache& layer) { return layer.kind().chunk || (layer.of_attention() && layer.window()); }))
+    return none("quantized keys of limited number, by max-kv-size or by the model's windows");
+  if (any([](const LayerCache& layer) { return layer.kind().values.has_value(); }))
+    return none("quantized keys that hold the values");
+  const auto layout = cache_layout(cache);
+  if (std::any_of(layout.begin(), layout.end(), [](const CacheEntry& entry) { return entry.is_list; }))
+    return none("quantized keys in lists of caches");
   return {};
 }
 
@@ -184,19 +306,17 @@ Status write_prompt_cache(const fs::path& path, const TokenContext& context, con
   PIPPIN_TRY(const std::string mark, mark_of(context.model()));
   Json settings = Json::object();
   if (!names.eos_token.empty()) settings["eos_token"] = names.eos_token;
-  Texts texts{{"0.model", names.model},
-              {"0.tokenizer_config", settings.dump(-1, ' ', false, Json::error_handler_t::replace)},
-              {"0.mark", mark},
-              {"0.tokens", Json(context.tokens()).dump()},
-              {"2.0", ""}};
+  FileContent content;
+  content.set_text("0.model", names.model);
+  content.set_text("0.tokenizer_config", settings.dump(-1, ' ', false, Json::error_handler_t::replace));
+  content.set_text("0.mark", mark);
+  content.set_text("0.tokens", Json(context.tokens()).dump());
+  content.set_text("2.0", "");
   fs::path beside = path;
   beside += ".partial.safetensors";
   PIPPIN_CHECK(guarded("writing " + path.string(), [&] {
-    Arrays arrays;
-    size_t numbers = 0;
-    for (size_t slot = 0; slot < context.cache().size(); ++slot)
-      add_layer(slot, state_of(context.cache().layers()[slot]), arrays, texts, numbers);
-    mx::save_safetensors(beside.string(), arrays, texts);
+    add_caches(context.cache(), content);
+    content.save(beside);
   }));
   std::error_code error;
   fs::rename(beside, path, error);
@@ -210,32 +330,17 @@ Result<StoredContext> read_prompt_cache(const fs::path& path, const LanguageMode
                                         const GenerateOptions& asked) {
   PIPPIN_TRY(const Json metadata, checked_metadata(path));
   PIPPIN_CHECK(check_model(metadata, path, model, model_name));
-  PIPPIN_CHECK(check_cache_kind(model, GenerateOptions{}));
+  PIPPIN_CHECK(check_cache_kind(model, {}));
   const KvCache fresh = model.make_cache();
-  PIPPIN_CHECK(check_attention(model, fresh));
-  const size_t layers = fresh.size();
-  PIPPIN_TRY(const auto stored, stored_layers(path, metadata, layers));
-  if (stored.empty() || stored.size() != layers || metadata.contains(fmt::format("1.{}", layers)))
-    return fail(ErrorTag::mismatch, "a prompt cache has the layers of the model",
-                fmt::format("{} does not have {}", printable(path.string()), layers),
-                "use the model that the file was made with");
-  PIPPIN_TRY(const CacheOptions options, options_of(stored, model.make_cache(), asked));
+  PIPPIN_TRY(const StoredCaches stored, stored_caches(path, metadata, fresh));
+  PIPPIN_TRY(const CacheOptions options, options_of(stored, fresh, asked));
   CacheOptions now = options;
-  if (!stored[0].bits()) now.bits.reset();
+  const StoredLayer* first = stored.first_of_attention(fresh);
+  if (first == nullptr || !first->bits()) now.bits.reset();
   PIPPIN_TRY(const KvCache sample, sample_cache(model, now));
   KvCache cache = model.make_cache(now);
-  PIPPIN_CHECK(guarded("reading " + path.string(), [&] {
-    for (size_t slot = 0; slot < layers; ++slot) {
-      stored[slot].restore(cache.layer(slot), sample.layers()[slot]);
-      if (cache.layer(slot).seen() != cache.offset())
-        throw Fault({ErrorTag::bad_file,
-                     "all layers of a prompt cache have seen the same tokens",
-                     fmt::format("layer {}", slot),
-                     "write it again",
-                     {}});
-    }
-    mx::eval(cache.arrays());
-  }));
+  PIPPIN_CHECK(
+      guarded("reading " + path.string(), [&] { restore_all(stored, sample, offset_of(stored, metadata), cache); }));
   PIPPIN_TRY(std::vector<int32_t> tokens, tokens_of_file(metadata, model, cache.offset(), path));
   PIPPIN_TRY(std::string eos_token, eos_of(metadata, path));
   return StoredContext{TokenContext(model, options, std::move(cache), std::move(tokens)), std::move(eos_token)};

@@ -19,15 +19,35 @@ std::string place_of(const DecoderNode& node) {
 
 // What the operation keeps of the tokens, if anything.
 std::optional<CacheKind> kept_by(const DecoderNode& node) {
-  if (node.op == "recent") return CacheKind{node.attributes.at("count").get<int>() + 1, true};
-  if (node.op == "top_keys" || node.op == "top_blocks") return CacheKind{std::nullopt, true};
-  if (node.op == "kept_groups") return CacheKind{std::nullopt, true};
-  if (node.op == "attend_beside") return CacheKind{node.attributes.at("window").get<int>(), true};
-  if (node.op == "delta_rule" || node.op == "linear_attention" || node.op == "transition_rule")
-    return CacheKind{std::nullopt, true, true};
-  if (node.op != "attend") return std::nullopt;
-  const Value& window = node.attributes.at("window");
-  return CacheKind{window.is_null() ? std::nullopt : std::optional<int>(window.get<int>())};
+  using Use = CacheKind::Use;
+  CacheKind kind;
+  kind.layer = node.layer;
+  const auto number = [&](const char* name) {
+    const Value& value = node.attributes.at(name);
+    return value.is_null() ? std::nullopt : std::optional<int>(value.get<int>());
+  };
+  if (node.op == "recent") {
+    kind.use = Use::recent;
+    kind.window = node.attributes.at("count").get<int>() + 1;
+  } else if (node.op == "top_keys" || node.op == "top_blocks") {
+    kind.use = Use::index;
+    kind.blanks = node.op == "top_keys";
+  } else if (node.op == "delta_rule" || node.op == "linear_attention" || node.op == "transition_rule") {
+    kind.use = Use::state;
+    kind.keys_first = node.op == "linear_attention" && node.attributes.at("filed") == "kv";
+  } else if (node.op == "kept_groups") {
+    kind.use = Use::groups;
+  } else if (node.op == "attend_beside") {
+    kind.use = Use::groups;
+    kind.window = number("window");
+  } else if (node.op == "attend") {
+    kind.window = number("window");
+    kind.chunk = number("chunk");
+    kind.values = number("values");
+  } else {
+    return std::nullopt;
+  }
+  return kind;
 }
 
 }  // namespace

@@ -92,6 +92,11 @@ void LayerCache::append_groups(const mx::array& rows, int tokens) {
   seen_ = seen;
 }
 
+void LayerCache::append_rows(const mx::array& rows) {
+  has_heads_ = false;
+  append(mx::expand_dims(rows, 1));
+}
+
 std::pair<mx::array, mx::array> LayerCache::kept() const {
   return {used(keys_), used(values_)};
 }
@@ -108,7 +113,7 @@ void LayerCache::forget_old() {
     const int surplus = length_ + 1 - limit;
     if (surplus > 0) drop_front(kept_first, surplus);
   }
-  if (window_ && length_ > *window_ + step) drop_front(0, length_ - *window_ + 1);
+  if (kind_.window && length_ > *kind_.window + step) drop_front(0, length_ - *kind_.window + 1);
 }
 
 void LayerCache::drop_front(int keep_first, int count) {
@@ -131,11 +136,16 @@ void LayerCache::keep_state(mx::array state, int tokens) {
   seen_ += tokens;
 }
 
+void LayerCache::restore_state(mx::array state, int seen) {
+  state_ = std::move(state);
+  seen_ = seen;
+}
+
 bool LayerCache::can_trim(int n) const {
-  if (is_state_ || has_groups_) return n == 0;
+  if (kind_.use == CacheKind::Use::state || has_groups_) return n == 0;
   if (n > length_) return false;
   if (!forgotten_) return true;
-  return window_ && !options_.max_size && length_ - n >= *window_ - 1;
+  return kind_.window && !options_.max_size && length_ - n >= *kind_.window - 1;
 }
 
 void LayerCache::trim(int n) {
@@ -157,7 +167,7 @@ uint64_t LayerCache::bytes() const {
 }
 
 void LayerCache::take_over(const LayerCache& other) {
-  if (is_state_) {
+  if (kind_.use == CacheKind::Use::state) {
     state_ = other.state_;
     seen_ = other.seen_;
     return;

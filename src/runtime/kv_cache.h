@@ -27,19 +27,29 @@ struct KeptParts {
 
 // What an operation keeps of the tokens.
 struct CacheKind {
+  enum class Use {
+    attention,  // keys and values, or keys that hold the values as well
+    index,      // keys by which others are chosen
+    recent,     // the latest tokens, for what mixes neighbours
+    state,      // no tokens, but one array that each token changes
+    groups,     // what stands for groups of tokens, and the keys beside it: mlx_lm's files have no form for these
+  };
+  Use use = Use::attention;
   std::optional<int> window;  // tokens beyond which a token is never looked at again; nothing: all are kept
-  bool exact = false;         // kept as it is within its window, whatever the options say
-  bool state = false;         // no tokens, but one array that each token changes
+  std::optional<int> chunk;   // a token is looked at within its chunk of so many positions alone
+  std::optional<int> values;  // of keys that hold the values: their first elements, so many
+  int layer = -1;             // the decoder's; -1 before and after them
+  // In mlx_lm's files:
+  bool keys_first = false;  // a state is [batch, heads, keys, values] there, too
+  bool blanks = false;      // an index has zeros for values, otherwise none
 };
 
 // What one attention layer has seen. Positions count from the first token of all.
 class LayerCache {
  public:
+  // Options are for attention; what else is kept stays as it is.
   LayerCache(const CacheOptions& options, const CacheKind& kind)
-      : options_(kind.exact ? CacheOptions{} : options),
-        window_(kind.window),
-        is_exact_(kind.exact),
-        is_state_(kind.state) {}
+      : options_(kind.use == CacheKind::Use::attention ? options : CacheOptions{}), kind_(kind) {}
 
   // Appends keys and values [batch, heads, n, dim].
   void append(const mlx::core::array& keys, const mlx::core::array& values);
@@ -48,6 +58,8 @@ class LayerCache {
   // Appends rows [batch, heads, n, dim], n may be 0, that stand for groups of tokens, `tokens` more of which were seen.
   // From then on nothing is trimmed.
   void append_groups(const mlx::core::array& rows, int tokens);
+  // The same for rows without heads, [batch, n, dim]: kept() gives them one.
+  void append_rows(const mlx::core::array& rows);
   // All that are kept, oldest first; the last belong to the last token appended. Not before the first append.
   [[nodiscard]] std::pair<mlx::core::array, mlx::core::array> kept() const;
 
@@ -57,16 +69,19 @@ class LayerCache {
   // The state after the tokens so far; nothing before the first. A state is never trimmed.
   [[nodiscard]] const std::optional<mlx::core::array>& state() const { return state_; }
   void keep_state(mlx::core::array state, int tokens);
+  void restore_state(mlx::core::array state, int seen);
 
   // Forgets the last n tokens. Not where older ones were forgotten that would be seen again.
   [[nodiscard]] bool can_trim(int n) const;
   void trim(int n);
 
-  [[nodiscard]] int seen() const { return seen_; }                // tokens appended, less those trimmed
-  [[nodiscard]] int length() const { return length_; }            // tokens kept
-  [[nodiscard]] bool of_attention() const { return !is_exact_; }  // keys and values, not what a recurrence keeps
+  [[nodiscard]] int seen() const { return seen_; }      // tokens appended, less those trimmed
+  [[nodiscard]] int length() const { return length_; }  // tokens kept
+  [[nodiscard]] const CacheKind& kind() const { return kind_; }
+  [[nodiscard]] bool has_heads() const { return has_heads_; }
+  [[nodiscard]] bool of_attention() const { return kind_.use == CacheKind::Use::attention; }
   [[nodiscard]] std::optional<int> max_size() const { return options_.max_size; }
-  [[nodiscard]] std::optional<int> window() const { return window_; }
+  [[nodiscard]] std::optional<int> window() const { return kind_.window; }
   [[nodiscard]] const CacheOptions& options() const { return options_; }
   [[nodiscard]] std::vector<mlx::core::array> arrays() const;  // to evaluate
   [[nodiscard]] uint64_t bytes() const;
@@ -90,9 +105,7 @@ class LayerCache {
   void restore(const mlx::core::array& keys, const mlx::core::array& values, int seen);
 
   CacheOptions options_;
-  std::optional<int> window_;
-  bool is_exact_ = false;
-  bool is_state_ = false;
+  CacheKind kind_;
   std::optional<mlx::core::array> state_;
   Store keys_;
   Store values_;
@@ -102,6 +115,7 @@ class LayerCache {
   int seen_ = 0;
   bool forgotten_ = false;
   bool has_groups_ = false;
+  bool has_heads_ = true;
 };
 
 // One for each operation of a decoder that keeps something.

@@ -23,11 +23,10 @@ Operation recent(const OperationSite& site) {
   if (count < 0) throw Fault({ErrorTag::bad_config, "0 or more tokens are kept", std::to_string(count), "", {}});
   return [count, slot = site.cache_slot](StepInputs inputs, Pass& pass) {
     const mx::array& x = array_of(inputs, 0);
-    const mx::array rows = x.ndim() == 3 ? mx::expand_dims(x, 1) : x;
     LayerCache& cache = pass.cache->layer(slot);
-    cache.append(rows);
+    x.ndim() == 3 ? cache.append_rows(x) : cache.append(x);
     const mx::array kept = cache.kept().first;
-    const int wanted = count + rows.shape(2);
+    const int wanted = count + x.shape(-2);
     const int there = std::min(wanted, kept.shape(2));
     mx::array result = mx::slice(kept, {0, 0, kept.shape(2) - there, 0}, kept.shape());
     if (there < wanted) result = mx::pad(result, {{0, 0}, {0, 0}, {wanted - there, 0}, {0, 0}});

@@ -88,7 +88,7 @@ constexpr std::array signatures{
     // What goes from token to token
     "recent(*x, count)",
     "short_conv(*x, @at)",
-    "linear_attention(*q, *k, *v, *decay)",
+    "linear_attention(*q, *k, *v, *decay, filed=\"vk\")",
     "delta_rule(*q, *k, *v, *decay, *beta)",
     "transition_rule(*q, *k, *v, *decay, *a, *b)",
     // Groups of tokens
