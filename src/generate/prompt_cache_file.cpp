@@ -1,17 +1,15 @@
 #include "generate/prompt_cache_file.h"
 
 #include <algorithm>
-#include <map>
-#include <unordered_map>
 
 #include <fmt/format.h>
 #include <mlx/io.h>
 #include <mlx/ops.h>
-#include <mlx/transforms.h>
 
-#include "generate/cache_layer_state.h"
+#include "generate/cache_file_content.h"
 #include "generate/cache_layout.h"
 #include "generate/model_mark.h"
+#include "generate/stored_caches.h"
 #include "runtime/fault.h"
 #include "source/byte_source.h"
 #include "source/json_text.h"
@@ -24,8 +22,6 @@ namespace {
 namespace mx = mlx::core;
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-using Arrays = CacheArrays;
-using Texts = std::unordered_map<std::string, std::string>;
 
 tl::unexpected<Error> bad(const fs::path& path, const std::string& what) {
   return fail(ErrorTag::bad_file, "a prompt cache is a file that pippin cache-prompt or mlx_lm.cache_prompt wrote",
@@ -91,20 +87,6 @@ tl::unexpected<Error> contradiction(const std::string& option, int asked, const 
               fmt::format("{} was asked for, the file has {}", asked, found), "leave it out");
 }
 
-// Of a file: its arrays, and the keys and values of the slots that have some.
-struct StoredCaches {
-  std::vector<std::string> places;  // of each slot; with several slots at one, arrays of one class
-  std::map<size_t, StoredLayer> layers;
-  Arrays arrays;
-
-  [[nodiscard]] const StoredLayer* first_of_attention(const KvCache& cache) const {
-    for (const auto& [slot, layer] : layers) {
-      if (cache.layers()[slot].of_attention()) return &layer;
-    }
-    return nullptr;
-  }
-};
-
 // The file's layers decide; options may say the same, or what a plain cache can still become.
 Result<CacheOptions> options_of(const StoredCaches& stored, const KvCache& cache, const GenerateOptions& asked) {
   CacheOptions options = cache_options(asked);
@@ -145,108 +127,11 @@ Result<KvCache> sample_cache(const LanguageModel& model, const CacheOptions& opt
   return sample;
 }
 
-[[noreturn]] void other_layers(const fs::path& path, const std::string& found) {
-  throw Fault({ErrorTag::mismatch,
-               "a prompt cache has the layers of the model",
-               printable(path.string()) + ": " + found,
-               "use the model that the file was made with",
-               {}});
-}
-
-// A text is an array of its characters' numbers.
-std::string text_in(const Arrays& arrays, const std::string& name) {
-  const auto found = arrays.find(name);
-  if (found == arrays.end() || found->second.ndim() != 1 || found->second.size() > 64) return {};
-  mx::array codes = mx::contiguous(mx::astype(found->second, mx::int32));
-  codes.eval();
-  std::string text;
-  for (size_t k = 0; k < codes.size(); ++k) text += static_cast<char>(codes.data<int32_t>()[k]);
-  return text;
-}
-
-void store_part(const CachePart& part, const std::string& place, const std::string& kind, StoredCaches& stored,
-                const fs::path& path) {
-  if (part.is_arrays && kind != "ArraysCache") other_layers(path, place + " is " + in_quotes(kind));
-  for (const size_t slot : part.slots) stored.places[slot] = place;
-  if (!part.is_arrays) stored.layers.emplace(part.slots[0], StoredLayer(place, kind, stored.arrays));
-}
-
-Result<StoredCaches> stored_caches(const fs::path& path, const Json& metadata, const KvCache& cache) {
-  return guarded("reading " + path.string(), [&] {
-    StoredCaches stored{std::vector<std::string>(cache.size()), {}, mx::load_safetensors(path.string()).first};
-    const std::vector<CacheEntry> layout = cache_layout(cache);
-    for (size_t k = 0; k < layout.size(); ++k) {
-      const std::string kind = text_at(metadata, fmt::format("1.{}", k));
-      if (kind.empty()) other_layers(path, fmt::format("{} instead of {}", k, layout.size()));
-      if (!layout[k].is_list) {
-        store_part(layout[k].parts[0], fmt::format("{}", k), kind, stored, path);
-        continue;
-      }
-      if (kind != "CacheList") other_layers(path, fmt::format("{} is {}", k, in_quotes(kind)));
-      for (size_t j = 0; j < layout[k].parts.size(); ++j) {
-        const std::string inner = text_in(stored.arrays, fmt::format("{}.{}.1", k, j));
-        store_part(layout[k].parts[j], fmt::format("{}.{}.0", k, j), inner, stored, path);
-      }
-    }
-    if (metadata.contains(fmt::format("1.{}", layout.size())))
-      other_layers(path, fmt::format("more than {}", layout.size()));
-    return stored;
-  });
-}
-
-// Everything that mlx_lm expects, in its names.
-class FileContent {
- public:
-  void set_text(const std::string& name, const std::string& text) { texts_[name] = text; }
-  void set_kind(size_t entry, const std::string& kind) { texts_[fmt::format("1.{}", entry)] = kind; }
-
-  void add(const std::string& place, const CacheLayerState& state) {
-    for (const auto& [name, array] : state.arrays) arrays_.insert_or_assign(place + "." + name, array);
-    for (const auto& [name, number] : state.numbers) add_special(place + "." + name, mx::array(number), "scalar");
-    for (const auto& name : state.nothings) add_special(place + "." + name, mx::zeros({0}), "none");
-  }
-  void add_name(const std::string& place, const std::string& name) {
-    add_special(place, mx::array(name.begin(), {static_cast<int>(name.size())}, mx::int32), "string");
-  }
-  void save(const fs::path& path) const { mx::save_safetensors(path.string(), arrays_, texts_); }
-
- private:
-  // What Python has as something else than an array.
-  void add_special(const std::string& name, const mx::array& array, const char* type) {
-    arrays_.insert_or_assign(name, array);
-    ++specials_;
-    texts_[fmt::format("2.{}.0", specials_)] = name;
-    texts_[fmt::format("2.{}.1", specials_)] = type;
-  }
-
-  Arrays arrays_;
-  Texts texts_;
-  size_t specials_ = 0;
-};
-
-CacheLayerState state_of_part(const CachePart& part, const KvCache& cache) {
-  if (!part.is_arrays) return state_of(cache.layers()[part.slots[0]]);
-  std::vector<const LayerCache*> layers;
-  for (const size_t slot : part.slots) layers.push_back(&cache.layers()[slot]);
-  return state_of_arrays(layers);
-}
-
-void add_caches(const KvCache& cache, FileContent& content) {
-  const std::vector<CacheEntry> layout = cache_layout(cache);
-  for (size_t k = 0; k < layout.size(); ++k) {
-    if (!layout[k].is_list) {
-      const CacheLayerState state = state_of_part(layout[k].parts[0], cache);
-      content.set_kind(k, state.kind);
-      content.add(fmt::format("{}", k), state);
-      continue;
-    }
-    content.set_kind(k, "CacheList");
-    for (size_t j = 0; j < layout[k].parts.size(); ++j) {
-      const CacheLayerState state = state_of_part(layout[k].parts[j], cache);
-      content.add(fmt::format("{}.{}.0", k, j), state);
-      content.add_name(fmt::format("{}.{}.1", k, j), state.kind);
-    }
-  }
+std::vector<std::string> kinds_in(const Json& metadata) {
+  std::vector<std::string> kinds;
+  while (metadata.contains(fmt::format("1.{}", kinds.size())))
+    kinds.push_back(text_at(metadata, fmt::format("1.{}", kinds.size())));
+  return kinds;
 }
 
 // Of a model without attention only its own files tell how many tokens it has read.
@@ -254,29 +139,6 @@ int offset_of(const StoredCaches& stored, const Json& metadata) {
   if (!stored.layers.empty()) return stored.layers.begin()->second.offset();
   const auto list = parse_json(text_at(metadata, "0.tokens"), "tokens");
   return list && list->is_array() && !list->empty() ? static_cast<int>(list->size()) : 1;
-}
-
-void restore_all(const StoredCaches& stored, const KvCache& sample, int offset, KvCache& cache) {
-  for (const CacheEntry& entry : cache_layout(cache)) {
-    for (const CachePart& part : entry.parts) {
-      const std::string& place = stored.places[part.slots[0]];
-      if (part.is_arrays) {
-        std::vector<ArraysTarget> targets;
-        for (const size_t slot : part.slots) targets.push_back({&cache.layer(slot), &sample.layers()[slot]});
-        restore_arrays(place, stored.arrays, targets, offset);
-        continue;
-      }
-      const size_t slot = part.slots[0];
-      stored.layers.at(slot).restore(cache.layer(slot), sample.layers()[slot]);
-      if (cache.layer(slot).seen() != offset)
-        throw Fault({ErrorTag::bad_file,
-                     "all layers of a prompt cache have seen the same tokens",
-                     "layer " + place,
-                     "write it again",
-                     {}});
-    }
-  }
-  mx::eval(cache.arrays());
 }
 
 }  // namespace
@@ -306,7 +168,7 @@ Status write_prompt_cache(const fs::path& path, const TokenContext& context, con
   PIPPIN_TRY(const std::string mark, mark_of(context.model()));
   Json settings = Json::object();
   if (!names.eos_token.empty()) settings["eos_token"] = names.eos_token;
-  FileContent content;
+  CacheFileContent content;
   content.set_text("0.model", names.model);
   content.set_text("0.tokenizer_config", settings.dump(-1, ' ', false, Json::error_handler_t::replace));
   content.set_text("0.mark", mark);
@@ -315,7 +177,7 @@ Status write_prompt_cache(const fs::path& path, const TokenContext& context, con
   fs::path beside = path;
   beside += ".partial.safetensors";
   PIPPIN_CHECK(guarded("writing " + path.string(), [&] {
-    add_caches(context.cache(), content);
+    content.add(context.cache());
     content.save(beside);
   }));
   std::error_code error;
@@ -332,7 +194,9 @@ Result<StoredContext> read_prompt_cache(const fs::path& path, const LanguageMode
   PIPPIN_CHECK(check_model(metadata, path, model, model_name));
   PIPPIN_CHECK(check_cache_kind(model, {}));
   const KvCache fresh = model.make_cache();
-  PIPPIN_TRY(const StoredCaches stored, stored_caches(path, metadata, fresh));
+  PIPPIN_TRY(const StoredCaches stored, guarded("reading " + path.string(), [&] {
+               return stored_caches(kinds_in(metadata), mx::load_safetensors(path.string()).first, fresh);
+             }));
   PIPPIN_TRY(const CacheOptions options, options_of(stored, fresh, asked));
   CacheOptions now = options;
   const StoredLayer* first = stored.first_of_attention(fresh);
