@@ -37,6 +37,15 @@ void pippin_text_free(PippinTextBytes bytes);
 // message is written only where the status is not fine. Const functions may run in several threads at once.
 PippinTextStatus pippin_tokenizer_open(const std::uint8_t* json, std::size_t size, const std::uint8_t* added,
                                        std::size_t added_size, const PippinTokenizer** out, PippinTextBytes* message);
+// model: the bytes of a SentencePiece model. form: JSON, see piece_tokenizer.rs; with "before" and "behind", the tokens
+// to put around a text.
+PippinTextStatus pippin_tokenizer_open_pieces(const std::uint8_t* model, std::size_t size, const std::uint8_t* form,
+                                              std::size_t form_size, const std::uint8_t* added, std::size_t added_size,
+                                              const PippinTokenizer** out, PippinTextBytes* message);
+// JSON: bos_token, eos_token and unk_token that the model names, or null; "added", the pieces to add as tokens, as
+// {"content", "special"}.
+PippinTextStatus pippin_pieces_describe(const std::uint8_t* model, std::size_t size, PippinTextBytes* description,
+                                        PippinTextBytes* message);
 void pippin_tokenizer_close(const PippinTokenizer* tokenizer);
 // ids: 32-bit numbers in this machine's byte order.
 PippinTextStatus pippin_tokenizer_encode(const PippinTokenizer* tokenizer, const std::uint8_t* text, std::size_t size,

@@ -15,8 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array standard_names = {"bos_token", "eos_token", "unk_token", "sep_token",
-                                       "pad_token", "cls_token", "mask_token"};
+constexpr auto& standard_names = TokenSettings::standard_names;
 
 tl::unexpected<Error> wrong_type(std::string_view place, std::string_view wanted) {
   return fail(ErrorTag::bad_file, "a tokenizer's settings have the types that transformers writes",
@@ -63,31 +62,34 @@ bool is_named(const std::vector<std::pair<std::string, std::string>>& named, con
   return std::any_of(named.begin(), named.end(), [&](const auto& pair) { return pair.second == content; });
 }
 
-Status add_numbered(const Json& decoder, const std::vector<std::pair<std::string, std::string>>& named, Json& added) {
+Status add_numbered(const Json& decoder, TokenSettings& settings) {
   if (!decoder.is_object()) return wrong_type("tokenizer_config.json: added_tokens_decoder", "an object");
   std::map<std::int32_t, Json> sorted;
   for (const auto& [key, token] : decoder.items()) {
     PIPPIN_TRY(const std::int32_t id, id_of_key(key));
     PIPPIN_TRY(Json form, added_token(token, "tokenizer_config.json: added_tokens_decoder: " + key, false, false));
-    if (is_named(named, form["content"])) form["special"] = true;
+    if (is_named(settings.named, form["content"])) form["special"] = true;
+    form["numbered"] = true;
+    settings.numbered.push_back({id, form["content"]});
     sorted.emplace(id, std::move(form));
   }
-  for (auto& [id, token] : sorted) added.push_back(std::move(token));
+  for (auto& [id, token] : sorted) settings.added.push_back(std::move(token));
   return {};
 }
 
 // The older form: added_tokens.json gives an id for each token.
-Status add_legacy(const Json& ids, const std::vector<std::pair<std::string, std::string>>& named, Json& added) {
+Status add_legacy(const Json& ids, TokenSettings& settings) {
   std::map<std::int64_t, std::string> sorted;
   for (const auto& [token, id] : ids.items()) {
     if (!id.is_number_integer()) return wrong_type("added_tokens.json: " + in_quotes(token), "an id");
     sorted.emplace(id.get<std::int64_t>(), token);
+    settings.numbered.push_back({id, token});
   }
   for (const auto& [id, token] : sorted) {
-    const bool special =
-        std::any_of(named.begin(), named.end(), [&text = token](const auto& pair) { return pair.second == text; });
+    const bool special = is_named(settings.named, token);
     PIPPIN_TRY(Json form, added_token(token, "added_tokens.json", special, true));
-    added.push_back(std::move(form));
+    form["numbered"] = true;
+    settings.added.push_back(std::move(form));
   }
   return {};
 }
@@ -124,6 +126,7 @@ Status collect_extra(const Json& config, std::vector<Json>& tokens) {
   if (!config.contains(name) || !config[name].is_array()) return {};
   for (const Json& token : config[name]) {
     PIPPIN_TRY(Json form, added_token(token, std::string("tokenizer_config.json: ") + name, true, true));
+    form["listed"] = true;
     tokens.push_back(std::move(form));
   }
   return {};
@@ -141,6 +144,17 @@ Status read_eos_ids(const Json& json, std::vector<std::int32_t>& ids) {
   return {};
 }
 
+bool lists(const Json& config, const char* name) {
+  return config.contains(name) && !config[name].is_object();
+}
+
+Status merge_map(const std::filesystem::path& folder, TokenSettings& settings) {
+  PIPPIN_TRY(const Json map, read_object(folder / "special_tokens_map.json"));
+  for (const auto& [name, value] : map.items()) settings.config[name] = value;
+  settings.lists_extra = settings.lists_extra || lists(map, "extra_special_tokens");
+  return {};
+}
+
 }  // namespace
 
 std::optional<std::string_view> TokenSettings::named_token(std::string_view name) const {
@@ -153,18 +167,17 @@ Result<TokenSettings> read_token_settings(const std::filesystem::path& folder) {
   TokenSettings settings;
   PIPPIN_TRY(settings.config, read_object(folder / "tokenizer_config.json"));
   const bool numbered = settings.config.contains("added_tokens_decoder");
-  if (!numbered) {
-    PIPPIN_TRY(const Json map, read_object(folder / "special_tokens_map.json"));
-    for (const auto& [name, value] : map.items()) settings.config[name] = value;
-  }
+  settings.lists_extra =
+      lists(settings.config, "extra_special_tokens") || lists(settings.config, "additional_special_tokens");
+  if (!numbered) PIPPIN_CHECK(merge_map(folder, settings));
   std::vector<Json> tokens;
   PIPPIN_CHECK(collect_named(settings, tokens));
   PIPPIN_CHECK(collect_extra(settings.config, tokens));
   if (numbered) {
-    PIPPIN_CHECK(add_numbered(settings.config["added_tokens_decoder"], settings.named, settings.added));
+    PIPPIN_CHECK(add_numbered(settings.config["added_tokens_decoder"], settings));
   } else {
     PIPPIN_TRY(const Json legacy, read_object(folder / "added_tokens.json"));
-    PIPPIN_CHECK(add_legacy(legacy, settings.named, settings.added));
+    PIPPIN_CHECK(add_legacy(legacy, settings));
     for (Json& token : tokens) token["makes_special"] = is_named(settings.named, token["content"]);
   }
   for (Json& token : tokens) settings.added.push_back(std::move(token));

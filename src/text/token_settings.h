@@ -1,6 +1,7 @@
 // What stands beside tokenizer.json: special tokens, added tokens, and which tokens end a text.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -16,11 +17,19 @@
 namespace pippin {
 
 struct TokenSettings {
+  static constexpr std::array standard_names = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                                "pad_token", "cls_token", "mask_token"};
+
   // Name and content, in the order that chat templates get them: bos_token, eos_token, then the others.
   std::vector<std::pair<std::string, std::string>> named;
   // Tokens to add to tokenizer.json's own, in tokenizer.json's form. "if_absent": leave a token alone that is there;
-  // "makes_special": but mark it as special.
+  // "makes_special": but mark it as special. "numbered": it has an id in the settings; those come first, then the named
+  // ones, then the "listed" ones.
   nlohmann::ordered_json added = nlohmann::ordered_json::array();
+  // Pairs of id and content of the numbered ones, in the order of the file.
+  nlohmann::ordered_json numbered = nlohmann::ordered_json::array();
+  // Whether tokenizer_config.json lists extra special tokens, if only an empty list.
+  bool lists_extra = false;
   // Ids from generation_config.json, or else config.json.
   std::vector<std::int32_t> eos_ids;
   // Only where the model is no BPE, as transformers 5 has it.

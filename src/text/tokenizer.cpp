@@ -7,6 +7,7 @@
 
 #include "source/quoted_text.h"
 #include "text/engine_call.h"
+#include "text/piece_file.h"
 #include "text/space_cleanup.h"
 #include "text/text_file.h"
 #include "text/token_settings.h"
@@ -31,11 +32,11 @@ constexpr std::uintmax_t largest_tokenizer = std::uintmax_t{1} << 30;
 Error missing(const std::filesystem::path& folder) {
   const std::string place = printable(folder.string());
   std::error_code ignored;
-  for (const char* other : {"tokenizer.model", "tekken.json", "tiktoken.model", "vocab.txt", "vocab.json"})
+  for (const char* other : {"tekken.json", "tiktoken.model", "vocab.txt", "vocab.json"})
     if (std::filesystem::exists(folder / other, ignored))
       return {ErrorTag::unsupported,
-              "a tokenizer is in the form tokenizer.json",
-              place + " has only " + other,
+              "a tokenizer is in the form tokenizer.json or tokenizer.model",
+              place + " has " + other,
               "save the tokenizer with transformers (AutoTokenizer.from_pretrained, then save_pretrained) and use the "
               "tokenizer.json that it writes",
               {}};
@@ -46,12 +47,56 @@ Error missing(const std::filesystem::path& folder) {
           {}};
 }
 
-// tokenizer.json, or what stands for it.
-Result<std::string> read_tokenizer(const std::filesystem::path& folder, TokenSettings& settings) {
+Result<const PippinTokenizer*> opened(PippinTextStatus status, const PippinTokenizer* engine, PippinTextBytes message,
+                                      const std::filesystem::path& folder) {
+  if (status == pippin_text_fine) return engine;
+  Error error = error_of(status, message, printable(folder.string()));
+  error.tag = ErrorTag::bad_file;
+  return tl::unexpected<Error>(std::move(error));
+}
+
+std::string added_of(const TokenSettings& settings) {
+  return settings.added.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+Result<const PippinTokenizer*> open_json(const std::string& json, const std::filesystem::path& folder,
+                                         const TokenSettings& settings) {
+  const std::string added = added_of(settings);
+  const PippinTokenizer* engine = nullptr;
+  PippinTextBytes message{};
+  const PippinTextStatus status =
+      pippin_tokenizer_open(bytes_of(json), json.size(), bytes_of(added), added.size(), &engine, &message);
+  return opened(status, engine, message, folder);
+}
+
+Result<const PippinTokenizer*> open_pieces(const std::filesystem::path& folder, TokenSettings& settings) {
+  PIPPIN_TRY(const PieceFile file, read_piece_file(folder, settings));
+  const std::string added = added_of(settings);
+  const PippinTokenizer* engine = nullptr;
+  PippinTextBytes message{};
+  const PippinTextStatus status =
+      pippin_tokenizer_open_pieces(bytes_of(file.model), file.model.size(), bytes_of(file.form), file.form.size(),
+                                   bytes_of(added), added.size(), &engine, &message);
+  return opened(status, engine, message, folder);
+}
+
+// tokenizer.json, or what stands for it. A tekken.json beside tokenizer.model is the newer of the two.
+Result<const PippinTokenizer*> open_files(const std::filesystem::path& folder, TokenSettings& settings) {
   std::error_code ignored;
   const auto has = [&](const char* name) { return std::filesystem::exists(folder / name, ignored); };
-  if (has("tokenizer.json")) return read_text_file(folder / "tokenizer.json", largest_tokenizer);
-  if (has("vocab.json") && has("merges.txt")) return tokenizer_from_vocabulary(folder, settings);
+  if (has("tokenizer.json")) {
+    PIPPIN_TRY(const std::string json, read_text_file(folder / "tokenizer.json", largest_tokenizer));
+    return open_json(json, folder, settings);
+  }
+  const bool has_lists = has("vocab.json") && has("merges.txt");
+  if (has("tokenizer.model") && !has("tekken.json")) {
+    auto engine = open_pieces(folder, settings);
+    if (engine || engine.error().tag != ErrorTag::unsupported || !has_lists) return engine;
+  }
+  if (has_lists) {
+    PIPPIN_TRY(const std::string json, tokenizer_from_vocabulary(folder, settings));
+    return open_json(json, folder, settings);
+  }
   return tl::unexpected<Error>(missing(folder));
 }
 
@@ -59,18 +104,7 @@ Result<std::string> read_tokenizer(const std::filesystem::path& folder, TokenSet
 
 Result<Tokenizer> Tokenizer::open(const std::filesystem::path& folder) {
   PIPPIN_TRY(TokenSettings settings, read_token_settings(folder));
-  PIPPIN_TRY(const std::string json, read_tokenizer(folder, settings));
-  const std::string added = settings.added.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-
-  const PippinTokenizer* engine = nullptr;
-  PippinTextBytes message{};
-  const PippinTextStatus status =
-      pippin_tokenizer_open(bytes_of(json), json.size(), bytes_of(added), added.size(), &engine, &message);
-  if (status != pippin_text_fine) {
-    Error error = error_of(status, message, printable(folder.string()));
-    error.tag = ErrorTag::bad_file;
-    return tl::unexpected<Error>(std::move(error));
-  }
+  PIPPIN_TRY(const PippinTokenizer* engine, open_files(folder, settings));
   auto content = std::make_shared<Content>();
   content->engine.reset(engine);
   content->eos_ids = settings.eos_ids;

@@ -21,10 +21,11 @@ namespace pippin {
 // Immutable after opening; every const function may run in several threads at once. Cheap to copy: copies share.
 class Tokenizer {
  public:
-  // Reads tokenizer.json, or else vocab.json and merges.txt of GPT-2 or Qwen 2, and the settings beside it:
-  // tokenizer_config.json, special_tokens_map.json, added_tokens.json, generation_config.json, config.json. Truncation
-  // and padding that tokenizer.json asks for are off. Errors: not_found without a tokenizer, unsupported for one in
-  // another form (tokenizer.model, tekken.json), bad_file for one that cannot be used, whatever is wrong with it.
+  // Reads tokenizer.json, or else tokenizer.model (SentencePiece) of Llama or Gemma and the like, or else vocab.json
+  // and merges.txt of GPT-2 or Qwen 2, and the settings beside it: tokenizer_config.json, special_tokens_map.json,
+  // added_tokens.json, generation_config.json, config.json. Truncation and padding that tokenizer.json asks for are
+  // off. Errors: not_found without a tokenizer, unsupported for one in another form (tekken.json), bad_file for one
+  // that cannot be used, whatever is wrong with it.
   static Result<Tokenizer> open(const std::filesystem::path& folder);
 
   // add_special_tokens: with what the tokenizer puts around a text, <s> for example. Special tokens inside the text are

@@ -76,7 +76,7 @@ Json pre_tokenizer_of(const TokenizerClass& known, bool add_prefix_space) {
 void add_default_tokens(const TokenizerClass& known, TokenSettings& settings) {
   constexpr const char* content = "<|endoftext|>";
   const auto numbered = std::count_if(settings.added.begin(), settings.added.end(),
-                                      [](const Json& token) { return token["if_absent"] == false; });
+                                      [](const Json& token) { return token.contains("numbered"); });
   const auto place = std::min(static_cast<std::size_t>(numbered) + settings.named.size(), settings.added.size());
   for (const char* name : known.default_tokens) {
     if (settings.named_token(name) || settings.config.contains(name)) continue;

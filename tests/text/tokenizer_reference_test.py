@@ -5,8 +5,10 @@
 The tokenizers are trained here, on the project's own documents.
 """
 
+import functools
 import json
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -282,10 +284,98 @@ def qwen_2_files(folder):
     vocabulary_files(folder, byte_level(QWEN_2, normalizers.NFC()), bos_token=None, **tokens)
 
 
+def trained_pieces(kind, **options):
+    """The bytes of a tokenizer.model; the extra options are those of SentencePiece's trainer."""
+    import io
+
+    from sentencepiece import SentencePieceTrainer
+
+    model = io.BytesIO()
+    lines = iter(line for line in map(str.rstrip, documents()) if line)
+    options = {"vocab_size": 1000, "num_threads": 1, "minloglevel": 2, "hard_vocab_limit": False, **options}
+    SentencePieceTrainer.train(sentence_iterator=lines, model_writer=model, model_type=kind, **options)
+    return model.getvalue()
+
+
+@functools.cache
+def byte_pieces():
+    options = {"normalization_rule_name": "identity", "remove_extra_whitespaces": False, "allow_whitespace_only_pieces": True}
+    return trained_pieces("bpe", byte_fallback=True, split_digits=True, user_defined_symbols=["<tool_call>"], **options)
+
+
+@functools.cache
+def unigram_pieces(**options):
+    return trained_pieces("unigram", control_symbols=["<|im_start|>", "<|im_end|>"], **options)
+
+
+def piece_file(folder, model, config=None, model_type=None, **files):
+    folder.mkdir()
+    (folder / "tokenizer.model").write_bytes(model)
+    files = {"tokenizer_config": config, "config": model_type and {"model_type": model_type}, **files}
+    for name, content in files.items():
+        if content is not None:
+            (folder / f"{name}.json").write_text(json.dumps(content))
+
+
+LLAMA = {"tokenizer_class": "LlamaTokenizer"}
+
+
+def pieces_alone(folder):
+    piece_file(folder, byte_pieces())
+
+
+def pieces_of_llama(folder):
+    bos = {"__type": "AddedToken", "content": "<s>", "lstrip": False, "normalized": True, "rstrip": False, "single_word": False}
+    piece_file(folder, byte_pieces(), {**LLAMA, "bos_token": bos, "add_bos_token": True, "add_eos_token": False, "legacy": False, "pad_token": None}, "llama")
+
+
+def pieces_of_old_llama(folder):
+    tokens = {"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": False, "normalized": False, "rstrip": False, "single_word": False}}
+    files = {"special_tokens_map": {**tokens, "pad_token": "<pad>", "additional_special_tokens": ["<mask>"]}, "added_tokens": {"<new>": 1001, "<pad>": 1000}}
+    piece_file(folder, byte_pieces(), {**LLAMA, "legacy": True, "add_bos_token": True, "add_eos_token": True}, "llama", **files)
+
+
+def pieces_without_prefix(folder):
+    config = {"tokenizer_class": "LlamaTokenizerFast", "add_prefix_space": False, "mask_token": "<mask>", "image_token": "<image>"}
+    piece_file(folder, byte_pieces(), {**config, "extra_special_tokens": {"audio_token": "<audio>"}})
+
+
+def pieces_of_mistral(folder):
+    piece_file(folder, byte_pieces(), {**LLAMA, "add_bos_token": True, "additional_special_tokens": ["<|im_start|>", "</s>"]}, "mistral")
+
+
+def pieces_of_phi_3(folder):
+    form = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
+    decoder = {"1000": {**form, "content": "<|im_end|>", "rstrip": True}, "0": {**form, "content": "<unk>"}, "3": {**form, "content": "<mask>", "special": False}}
+    piece_file(folder, byte_pieces(), {**LLAMA, "add_bos_token": True, "eos_token": "<|im_end|>", "added_tokens_decoder": decoder}, "phi3")
+
+
+def pieces_of_gemma(folder):
+    piece_file(folder, byte_pieces(), {"add_bos_token": True, "bos_token": "<s>", "eos_token": "</s>", "pad_token": None}, "gemma2")
+
+
+def pieces_of_gemma_by_name(folder):
+    piece_file(folder, byte_pieces(), {"tokenizer_class": "GemmaTokenizer"})
+
+
+def unigram_pieces_of_llama(folder):
+    piece_file(folder, unigram_pieces(), LLAMA, "llama")
+
+
+def unigram_pieces_alone(folder):
+    piece_file(folder, unigram_pieces(), {"clean_up_tokenization_spaces": True})
+
+
+def unigram_bytes(folder):
+    piece_file(folder, unigram_pieces(byte_fallback=True, normalization_rule_name="nfkc"), {**LLAMA, "extra_special_tokens": []}, "granite")
+
+
 KINDS = [
     *[gpt_2, llama_3, qwen_2, deepseek, llama_2, gemma, metaspace, unigram, word_piece, word_level, word_ends],
     *[odd_added_tokens, settings_add_tokens, legacy_settings, numbered_and_named, truncated_and_padded],
     *[gpt_2_files, qwen_2_files],
+    *[pieces_alone, pieces_of_llama, pieces_of_old_llama, pieces_without_prefix, pieces_of_mistral, pieces_of_phi_3],
+    *[pieces_of_gemma, pieces_of_gemma_by_name, unigram_pieces_of_llama, unigram_pieces_alone, unigram_bytes],
 ]
 
 
@@ -340,6 +430,21 @@ class Tokenizers(unittest.TestCase):
                 self.assertEqual(described["eos"], [] if eos is None else [eos])
                 self.compare_texts(str(folder), tokenizer)
                 self.compare_random_ids(str(folder), tokenizer)
+
+    def test_classes_of_model_types(self):
+        from transformers.models.auto import tokenization_auto as auto
+
+        def kind(type_, name):
+            name = (name or "TokenizersBackend").removesuffix("Fast")
+            if name in ("TokenizersBackend", "MistralCommonBackend"):
+                return "generic"
+            fixed = type_ in auto.MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS
+            return {"GemmaTokenizer": "gemma", "LlamaTokenizer": "llama"}.get(name, "other" if fixed else "")
+
+        source = (ROOT / "src" / "text" / "tokenizer_class.cpp").read_text()
+        for wanted in ("generic", "gemma", "llama", "other"):
+            words = re.search(rf"{wanted}_types =([^;]*);", source)[1].replace('"', " ").split()
+            self.assertEqual(set(words), {type_ for type_, name in auto.TOKENIZER_MAPPING_NAMES.items() if kind(type_, name) == wanted})
 
     def test_bundled_example(self):
         from transformers import AutoTokenizer

@@ -6,14 +6,17 @@ mod bpe_file;
 mod chat_template;
 mod decode_stream;
 mod jinja_builtins;
+mod piece_tokenizer;
 mod python_json;
 mod python_methods;
+mod sentencepiece_file;
 mod template_source;
 mod tokenizer;
 
 use boundary::{give, guarded, slice_of, text_of, Bytes, Failure, Status};
 use chat_template::{ChatTemplate, Limits};
 use decode_stream::DecodeStream;
+use sentencepiece_file::SentencePieceFile;
 use std::sync::Arc;
 use tokenizer::Tokenizer;
 
@@ -43,7 +46,38 @@ pub unsafe extern "C" fn pippin_tokenizer_open(
 }
 
 /// # Safety
-/// `tokenizer` came from `pippin_tokenizer_open`, and is given back once.
+/// As `pippin_tokenizer_open`.
+#[no_mangle]
+pub unsafe extern "C" fn pippin_tokenizer_open_pieces(
+    model: *const u8,
+    size: usize,
+    form: *const u8,
+    form_size: usize,
+    added: *const u8,
+    added_size: usize,
+    out: *mut *const Tokenizer,
+    message: *mut Bytes,
+) -> Status {
+    guarded(message, || {
+        let tokenizer = Tokenizer::open_pieces(slice_of(model, size), slice_of(form, form_size), slice_of(added, added_size))?;
+        *out = Arc::into_raw(Arc::new(tokenizer));
+        Ok(())
+    })
+}
+
+/// # Safety
+/// Pointers are valid for their sizes; `description` and `message` can be written.
+#[no_mangle]
+pub unsafe extern "C" fn pippin_pieces_describe(model: *const u8, size: usize, description: *mut Bytes, message: *mut Bytes) -> Status {
+    guarded(message, || {
+        let file = SentencePieceFile::read(slice_of(model, size))?;
+        give(description, file.description().to_string().into_bytes());
+        Ok(())
+    })
+}
+
+/// # Safety
+/// `tokenizer` came from `pippin_tokenizer_open` or `pippin_tokenizer_open_pieces`, and is given back once.
 #[no_mangle]
 pub unsafe extern "C" fn pippin_tokenizer_close(tokenizer: *const Tokenizer) {
     drop(Arc::from_raw(tokenizer));
