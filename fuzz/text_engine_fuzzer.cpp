@@ -1,5 +1,5 @@
-// Any bytes as a tokenizer.json and as a chat template's source. A tokenizer that opens encodes and decodes without a
-// fault, and its stream's pieces joined are what decode gives.
+// Any bytes as a tokenizer.json, as a SentencePiece model and as a chat template's source. A tokenizer that opens
+// encodes and decodes without a fault, and its stream's pieces joined are what decode gives.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -45,12 +45,7 @@ pippin::Result<std::string> streamed(const PippinTokenizer* tokenizer, const Ids
   return all + *piece;
 }
 
-void try_tokenizer(std::string_view json) {
-  const std::string_view none = "[]";
-  const PippinTokenizer* tokenizer = nullptr;
-  PippinTextBytes message{};
-  const PippinTextStatus status = pippin_tokenizer_open(pippin::bytes_of(json), json.size(), pippin::bytes_of(none),
-                                                        none.size(), &tokenizer, &message);
+void use(PippinTextStatus status, const PippinTokenizer* tokenizer, PippinTextBytes message) {
   if (status != pippin_text_fine) {
     pippin_text_free(message);
     return;
@@ -64,6 +59,32 @@ void try_tokenizer(std::string_view json) {
   const auto pieces = streamed(tokenizer, ids);
   if (whole && pieces) check(*whole == *pieces);
   pippin_tokenizer_close(tokenizer);
+}
+
+void try_tokenizer(std::string_view json) {
+  const std::string_view none = "[]";
+  const PippinTokenizer* tokenizer = nullptr;
+  PippinTextBytes message{};
+  const PippinTextStatus status = pippin_tokenizer_open(pippin::bytes_of(json), json.size(), pippin::bytes_of(none),
+                                                        none.size(), &tokenizer, &message);
+  use(status, tokenizer, message);
+}
+
+void try_pieces(std::string_view model) {
+  static_cast<void>(pippin::bytes_from("a model", [&](PippinTextBytes* out, PippinTextBytes* error) {
+    return pippin_pieces_describe(pippin::bytes_of(model), model.size(), out, error);
+  }));
+  const std::string_view none = "[]";
+  for (const std::string_view form : {R"({"class": "llama", "prepend_scheme": "first", "before": "<s>"})",
+                                      R"({"class": "gemma", "unk_token": "<unk>"})", R"({"renamed": []})",
+                                      R"({"renamed": [[1, "<s>"], [4000000000, "x"]], "behind": "</s>"})"}) {
+    const PippinTokenizer* tokenizer = nullptr;
+    PippinTextBytes message{};
+    const PippinTextStatus status =
+        pippin_tokenizer_open_pieces(pippin::bytes_of(model), model.size(), pippin::bytes_of(form), form.size(),
+                                     pippin::bytes_of(none), none.size(), &tokenizer, &message);
+    use(status, tokenizer, message);
+  }
 }
 
 void try_template(std::string_view source) {
@@ -80,6 +101,7 @@ void try_template(std::string_view source) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try_tokenizer(text);
+  try_pieces(text);
   try_template(text);
   return 0;
 }

@@ -150,7 +150,7 @@ TEST(Tokenizer, VocabularyAndMerges) {
 TEST(Tokenizer, FoldersWithoutOne) {
   TokenizerFolder folder;
   EXPECT_EQ(error_of_open(folder.path()).tag, ErrorTag::not_found);
-  folder.with("tokenizer.model", "\x0a");
+  folder.with("tokenizer.model", "\x0a").with("tekken.json", "{}");
   const Error error = error_of_open(folder.path());
   EXPECT_EQ(error.tag, ErrorTag::unsupported);
   EXPECT_THAT(error.way_out, HasSubstr("save_pretrained"));

@@ -8,6 +8,8 @@ use std::collections::HashSet;
 /// Far above real vocabularies; merges are looked for at every cut of a piece, so long ones cost their length squared.
 const MOST_PIECES: usize = 1 << 21;
 const LONGEST_PIECE: usize = 512;
+/// The tables that come with SentencePiece have 240 KB.
+const LARGEST_CHARSMAP: usize = 1 << 20;
 
 const CONTROL: i32 = 3;
 const USER_DEFINED: i32 = 4;
@@ -90,6 +92,9 @@ impl SentencePieceFile {
             }
         }
         let charsmap = proto.normalizer_spec.and_then(|spec| spec.precompiled_charsmap).unwrap_or_default();
+        if charsmap.len() > LARGEST_CHARSMAP {
+            return Err(Failure::file(format!("a table of characters of {} bytes", charsmap.len())));
+        }
         Ok(SentencePieceFile { pieces: proto.pieces, trainer: proto.trainer_spec.unwrap_or_default(), charsmap })
     }
 
