@@ -4,6 +4,7 @@
 
 #include "source/quoted_text.h"
 #include "text/engine_call.h"
+#include "text/piece_file.h"
 #include "text/template_files.h"
 #include "text/token_settings.h"
 
@@ -61,6 +62,8 @@ Result<std::optional<ChatTemplate>> ChatTemplate::of(const std::filesystem::path
   PIPPIN_TRY(TokenSettings settings, read_token_settings(folder));
   PIPPIN_TRY(const std::vector<TemplateFile> files, find_templates(folder, settings.config));
   if (files.empty()) return std::nullopt;
+  // Adds the special tokens of the class and of the model. What is wrong there, Tokenizer::open says.
+  if (has_piece_file(folder)) static_cast<void>(read_piece_file(folder, settings));
   ChatTemplate all;
   all.special_tokens_ = std::move(settings.named);
   for (const TemplateFile& file : files) PIPPIN_CHECK(all.add(file.name, file.source, file.place));

@@ -1,9 +1,7 @@
 #include "text/piece_file.h"
 
 #include <algorithm>
-#include <cstddef>
-#include <utility>
-#include <vector>
+#include <system_error>
 
 #include "text/engine_call.h"
 #include "text/text_file.h"
@@ -95,6 +93,12 @@ Json form_of(TokenizerClass known, const TokenSettings& settings) {
 }
 
 }  // namespace
+
+bool has_piece_file(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  const auto has = [&](const char* name) { return std::filesystem::exists(folder / name, ignored); };
+  return has("tokenizer.model") && !has("tokenizer.json") && !has("tekken.json");
+}
 
 Result<PieceFile> read_piece_file(const std::filesystem::path& folder, TokenSettings& settings) {
   PIPPIN_TRY(const TokenizerClass known, tokenizer_class_of(folder, settings.config));

@@ -9,6 +9,9 @@
 
 namespace pippin {
 
+// Whether the folder's tokenizer is its tokenizer.model: no tokenizer.json is there, and no tekken.json, which is newer.
+bool has_piece_file(const std::filesystem::path& folder);
+
 struct PieceFile {
   std::string model;  // the bytes of tokenizer.model
   std::string form;   // JSON for pippin_tokenizer_open_pieces

@@ -80,7 +80,7 @@ Result<const PippinTokenizer*> open_pieces(const std::filesystem::path& folder, 
   return opened(status, engine, message, folder);
 }
 
-// tokenizer.json, or what stands for it. A tekken.json beside tokenizer.model is the newer of the two.
+// tokenizer.json, or what stands for it.
 Result<const PippinTokenizer*> open_files(const std::filesystem::path& folder, TokenSettings& settings) {
   std::error_code ignored;
   const auto has = [&](const char* name) { return std::filesystem::exists(folder / name, ignored); };
@@ -89,7 +89,7 @@ Result<const PippinTokenizer*> open_files(const std::filesystem::path& folder, T
     return open_json(json, folder, settings);
   }
   const bool has_lists = has("vocab.json") && has("merges.txt");
-  if (has("tokenizer.model") && !has("tekken.json")) {
+  if (has_piece_file(folder)) {
     auto engine = open_pieces(folder, settings);
     if (engine || engine.error().tag != ErrorTag::unsupported || !has_lists) return engine;
   }

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include "text/chat_template.h"
 #include "text/streaming_detokenizer.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_folder.h"
@@ -118,6 +119,16 @@ TEST(PieceFile, NumberedTokensTakeThePlaceOfPieces) {
   EXPECT_EQ(tokenizer.id_of("<x>"), 8);
   EXPECT_EQ(tokenizer.id_of("<end>"), 9);
   EXPECT_EQ(tokenizer.id_of("<tool>"), 10);
+}
+
+TEST(PieceFile, ChatTemplatesGetTheTokensOfTheClass) {
+  TokenizerFolder folder;
+  folder.with("tokenizer.model", merged);
+  folder.with("tokenizer_config.json", R"({"tokenizer_class": "GemmaTokenizer", "eos_token": "</s>",
+                                           "chat_template": "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}"})");
+  const auto chat = ChatTemplate::of(folder.path());
+  ASSERT_TRUE(chat && *chat);
+  EXPECT_EQ(*(*chat)->render(std::vector<ChatMessage>{{"user", "Hello"}}), "<bos>Hello</s>");
 }
 
 TEST(PieceFile, ClassesThatAreRefused) {
