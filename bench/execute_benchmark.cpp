@@ -59,6 +59,7 @@ void write_source(const fs::path& folder, const std::vector<Matrix>& matrices) {
   fs::create_directories(folder);
   std::ofstream(folder / "config.json") << "{}";
   std::vector<SafetensorsTensor> rows;
+  rows.reserve(matrices.size());
   for (const auto& matrix : matrices) rows.push_back({matrix.name, DType::BF16, matrix.shape});
   std::ofstream file(folder / "unfinished", std::ios::binary);
   file << safetensors_header(rows, {});
@@ -130,6 +131,7 @@ void copy_plainly(const fs::path& from, const fs::path& to, uint64_t read, uint6
   const int in = ::open(from.c_str(), O_RDONLY);
   const int out = ::open(to.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0666);
   std::vector<std::thread> workers;
+  workers.reserve(static_cast<size_t>(threads));
   for (int t = 0; t < threads; t++) {
     workers.emplace_back([&, t] {
       std::vector<char> buffer(block);

@@ -35,6 +35,7 @@ void run(const char* folder, int prompt, int tokens, const pippin::LoadOptions& 
   const double load = since(begin);
   pippin::KvCache cache = model.make_cache();
   std::vector<int> ids;
+  ids.reserve(static_cast<size_t>(prompt));
   for (int k = 0; k < prompt; ++k) ids.push_back((7 * k * k + 3 * k + 1) % model.vocabulary_size());
   begin = Clock::now();
   int id = next_of(pippin::value_or_throw(model.forward(mx::array(ids.begin(), {1, prompt}, mx::int32), cache, true)));

@@ -126,7 +126,7 @@ class Conversion {
       for (const uint32_t tensor : {head, embedding}) supply_->will_compare(range_of(tensor));
     }
     for (int tries = 1;; ++tries) {
-      const auto written = write_weights(folder.path());
+      auto written = write_weights(folder.path());
       // Wrong bytes may look like infinities; whether they were wrong has to be known first.
       if (!written && written.error().tag != ErrorTag::nonfinite) return written;
       PIPPIN_TRY(const std::vector<size_t> wrong, supply_->confirm(written.has_value()));

@@ -31,7 +31,7 @@ void apply_line(Arithmetic::Op op, T* x, const T* y, int64_t count, bool repeat_
     case Arithmetic::Op::divide:
       return apply_with(x, y, count, repeat_y, [](T a, T b) { return a / b; });
     case Arithmetic::Op::maximum:
-      return apply_with(x, y, count, repeat_y, [](T a, T b) { return a != a || a > b ? a : b; });  // NaN stays
+      return apply_with(x, y, count, repeat_y, [](T a, T b) { return a != a || a > b ? a : b; });  // NOLINT: NaN stays
   }
 }
 

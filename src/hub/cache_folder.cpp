@@ -96,6 +96,7 @@ Status CacheFolder::link(const std::string& commit, const RepoFile& file, bool f
     const auto error = replace_link(link_target(file), place);
     if (!error) return {};
     const int number = error.value();
+    // NOLINTNEXTLINE(misc-redundant-expression): two numbers on macOS, one on Linux
     if (number != EPERM && number != ENOTSUP && number != EOPNOTSUPP && number != ENOSYS)
       return failure(error, "link", place);
   }

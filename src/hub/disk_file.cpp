@@ -135,7 +135,7 @@ Status make_folders(const fs::path& folder) {
 
 Status replace_file(const fs::path& path, std::string_view text) {
   const fs::path temporary = temporary_name(path);
-  const auto written = [&]() -> Status {
+  auto written = [&]() -> Status {
     PIPPIN_TRY(const DiskFile file, DiskFile::open(temporary, O_WRONLY | O_CREAT | O_EXCL));
     return file.write(0, std::as_bytes(std::span(text)));
   }();

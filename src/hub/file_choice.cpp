@@ -18,6 +18,7 @@ bool any_matches(const std::vector<std::string>& patterns, const std::string& na
 
 std::vector<std::string> names_of(const std::vector<RepoFile>& files) {
   std::vector<std::string> names;
+  names.reserve(files.size());
   for (const auto& file : files) names.push_back(printable(file.name));
   if (names.size() > longest_list) {
     const size_t more = names.size() - longest_list;
@@ -43,6 +44,7 @@ Result<std::vector<RepoFile>> choose_files(const std::vector<RepoFile>& files, c
   }
   if (!missing.empty()) {
     std::vector<std::string> details;
+    details.reserve(missing.size());
     for (const auto& name : missing) details.push_back("missing " + name);
     for (const auto& name : names_of(files)) details.push_back("there: " + name);
     return fail(ErrorTag::not_found, "the files are in the repository",

@@ -19,6 +19,7 @@ constexpr uintptr_t large_page = uintptr_t{2} << 20;
 constexpr int collapse_advice = 25;
 
 bool move_page(uintptr_t address) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the page may lie between two ranges
   return madvise(reinterpret_cast<void*>(address), large_page, collapse_advice) == 0;
 }
 #else
@@ -49,14 +50,12 @@ Result<LargePageMemory> LargePageMemory::of(size_t bytes) {
                 fmt::format("{} bytes: {}", bytes, std::strerror(errno)),
                 "close other programs, or take a smaller model");
   }
-  const auto begin = reinterpret_cast<uintptr_t>(mapped);
-  const uintptr_t aligned = (begin + large_page - 1) / large_page * large_page;
-  if (aligned != begin) munmap(mapped, aligned - begin);
-  if (aligned + size != begin + size + large_page) {
-    munmap(reinterpret_cast<void*>(aligned + size), begin + large_page - aligned);
-  }
-  wish_for_large_pages(reinterpret_cast<void*>(aligned), size);
-  return LargePageMemory(reinterpret_cast<std::byte*>(aligned), bytes);
+  const size_t before = large_page - reinterpret_cast<uintptr_t>(mapped) % large_page;
+  std::byte* aligned = static_cast<std::byte*>(mapped) + before;
+  munmap(mapped, before);
+  if (before < large_page) munmap(aligned + size, large_page - before);
+  wish_for_large_pages(aligned, size);
+  return LargePageMemory(aligned, bytes);
 }
 
 LargePageMemory::LargePageMemory(LargePageMemory&& other) noexcept

@@ -44,7 +44,7 @@ uint64_t bytes_taken_in(const fs::path& folder) {
 }
 
 Status check_destination(const fs::path& destination, const OutputFolderOptions& options) {
-  const auto vacant = check_vacant(destination);
+  auto vacant = check_vacant(destination);
   if (vacant || !options.overwrite) return vacant;
   return check_replaceable(destination, options.side_files);
 }

@@ -43,8 +43,7 @@ class Repacker {
     dtype = scales->dtype;
     if (groups) {
       PIPPIN_TRY(std::vector<int64_t> order, group_of_inputs(prefix, groups));
-      if (!counts_groups(order, stored_group))
-        return requantize(prefix, gptq, {words, scales, zeros}, std::move(order));
+      if (!counts_groups(order, stored_group)) return requantize(prefix, gptq, {words, scales, zeros}, order);
     }
     // Groups longer than MLX's, up to whole rows, are several groups of one scale.
     const int64_t times = parts_of(stored_group);
@@ -132,7 +131,7 @@ class Repacker {
 
   // Act-order: input i has the scale and zero point of group order[i]. (code - zero) * scale in float32, in the scales'
   // dtype, then quantized by MLX's groups.
-  Status requantize(const std::string& prefix, bool gptq, const Packed& packed, std::vector<int64_t> order) {
+  Status requantize(const std::string& prefix, bool gptq, const Packed& packed, const std::vector<int64_t>& order) {
     const int64_t inputs = packed.words->shape[0] * codes_a_word;
     if (!gptq || static_cast<int64_t>(order.size()) != inputs)
       return refuse(fmt::format("{}g_idx has {} places for {} inputs", prefix, order.size(), inputs));

@@ -93,6 +93,7 @@ class HostPrimitive : public mx::Primitive {
       }
       inputs.push_back(std::move(buffer));
     }
+    outputs.reserve(out.size());
     for (const auto& array : out) outputs.push_back(buffer_of(array));
     kernel(inputs, outputs);
   }

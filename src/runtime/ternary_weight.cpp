@@ -41,6 +41,7 @@ mx::array words_of(const mx::array& packed) {
 
 mx::array dense(const mx::array& packed, const mx::array& scale) {
   std::vector<mx::array> parts;
+  parts.reserve(per_byte);
   for (int field = 0; field < per_byte; ++field)
     parts.push_back(mx::bitwise_and(mx::right_shift(packed, mx::array(2 * field, mx::uint8)), mx::array(3, mx::uint8)));
   const mx::array numbers = mx::astype(mx::concatenate(parts, 0), scale.dtype());

@@ -106,7 +106,8 @@ Operation parameters(const OperationSite& site) {
   if (star == std::string::npos) throw Fault({ErrorTag::bad_spec, "the parameters' name has a *", at, "", {}});
   std::vector<mx::array> all;
   for (int k = 0; k < site.integer("count"); ++k)
-    all.push_back(parameter_of(site, at.substr(0, star) + std::to_string(k) + at.substr(star + 1)));
+    all.push_back(  // NOLINT(performance-inefficient-vector-operation): nobody has checked the count
+        parameter_of(site, at.substr(0, star) + std::to_string(k) + at.substr(star + 1)));
   return [value = mx::stack(all)](StepInputs, Pass&) { return one(value); };
 }
 

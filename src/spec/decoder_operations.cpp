@@ -144,6 +144,7 @@ DecoderOperation parse(std::string_view signature) {
 const std::vector<DecoderOperation>& table() {
   static const std::vector<DecoderOperation> operations = [] {
     std::vector<DecoderOperation> all;
+    all.reserve(std::size(signatures));
     for (const std::string_view signature : signatures) all.push_back(parse(signature));
     std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
     return all;

@@ -67,7 +67,7 @@ Result<std::vector<std::string>> SpecLibrary::add(const fs::path& path, const st
 
 std::string SpecLibrary::resolve(const std::string& name, const std::string& from) const {
   if (name.find('/') != std::string::npos) return name;
-  const std::string beside = folder_of(from) + "/" + name;
+  std::string beside = folder_of(from) + "/" + name;
   if (texts_.contains(beside)) return beside;
   return "fragments/" + name;
 }
