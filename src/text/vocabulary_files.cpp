@@ -62,7 +62,7 @@ bool flag_of(const Json& config, const char* name) {
 }
 
 Json pre_tokenizer_of(const TokenizerClass& known, bool add_prefix_space) {
-  const Json bytes{{"type", "ByteLevel"},
+  Json bytes{{"type", "ByteLevel"},
                    {"add_prefix_space", add_prefix_space},
                    {"trim_offsets", true},
                    {"use_regex", known.pattern == nullptr}};

@@ -28,7 +28,7 @@ std::vector<double> values(const TinyCheckpoint& tiny, const RecipePtr& recipe, 
 
 std::vector<double> values(const TinyCheckpoint& tiny, const Result<RecipePtr>& recipe) {
   const Box box = whole_box((*recipe)->shape);
-  const auto result = values(tiny, *recipe, box, 1 << 20);
+  auto result = values(tiny, *recipe, box, 1 << 20);
   EXPECT_EQ(values(tiny, *recipe, box, 1), result) << "with buffers of a byte";
   return result;
 }

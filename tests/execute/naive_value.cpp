@@ -227,8 +227,8 @@ struct Naive {
     const std::vector<float> frequencies = rotary_frequencies(op.base, 2 * recipe.shape[1]);
     std::vector<float> out;
     for (int64_t i = 0; i < element_count(recipe.shape); i++) {
-      const float angle =
-          static_cast<float>(i / recipe.shape[1]) * frequencies[static_cast<size_t>(i % recipe.shape[1])];
+      const int64_t position = i / recipe.shape[1];
+      const float angle = static_cast<float>(position) * frequencies[static_cast<size_t>(i % recipe.shape[1])];
       out.push_back(op.kind == RotaryTable::Kind::cosine ? mlx_cosine(angle) : mlx_sine(angle));
     }
     return bytes_of(out);

@@ -145,17 +145,18 @@ TEST(PieceFile, ClassesThatAreRefused) {
 
 TEST(PieceFile, BrokenModels) {
   const std::string whole = read("unigram.model");
-  const std::string broken[] = {"",
-                                "\x0a",
-                                "no protobuf at all",
-                                whole.substr(0, whole.size() / 2),
-                                merged + piece("a"),
-                                merged + piece(""),
-                                merged + piece(std::string(100, 'a') + "\xff"),
-                                merged + piece("c", std::numeric_limits<float>::quiet_NaN()),
-                                letters + field(2, number(40, 100)),               // unk_id beyond the pieces
-                                letters + field(3, field(2, "\x08\x00\x00\x01")),  // a character table cut off
-                                merged + "\x12\x7f"};
+  const std::string broken[] = {
+      "",
+      "\x0a",
+      "no protobuf at all",
+      whole.substr(0, whole.size() / 2),
+      merged + piece("a"),
+      merged + piece(""),
+      merged + piece(std::string(100, 'a') + "\xff"),
+      merged + piece("c", std::numeric_limits<float>::quiet_NaN()),
+      letters + field(2, number(40, 100)),                               // unk_id beyond the pieces
+      letters + field(3, field(2, std::string("\x08\x00\x00\x01", 4))),  // a character table cut off
+      merged + "\x12\x7f"};
   for (const std::string& model : broken) EXPECT_EQ(error_of(model).tag, ErrorTag::bad_file) << model.substr(0, 80);
 }
 
