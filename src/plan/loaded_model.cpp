@@ -107,7 +107,7 @@ Result<LoadedModel> load_model(const Checkpoint& checkpoint, const SpecLibrary& 
         "the source was written by pippin for this target: its names and layouts are taken as they are");
     if (request.to_run) PIPPIN_CHECK(apply_weight_rules(*model.scope, model.tensors, true));
   } else {
-    PIPPIN_CHECK(apply_weight_rules(*model.scope, model.tensors));
+    PIPPIN_CHECK(apply_weight_rules(*model.scope, model.tensors, false, &model.warnings));
   }
   if (request.target == Target::mlx_lm) {
     PIPPIN_TRY(model.quantization,

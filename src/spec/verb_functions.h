@@ -49,6 +49,7 @@ Status dequantize(RuleContext& context);
 // Control.
 Status stop(RuleContext& context);
 Status refuse(RuleContext& context);
+Status warn(RuleContext& context);
 Status include(RuleContext& context);
 
 }  // namespace pippin::verbs

@@ -91,4 +91,9 @@ Status refuse(RuleContext& context) {
   return fail(ErrorTag::unsupported, reason, context.rule.where, "see docs/architectures.md for what is supported");
 }
 
+Status warn(RuleContext& context) {
+  if (context.warnings != nullptr) context.warnings->push_back(context.rule.arguments.at("warn").text);
+  return {};
+}
+
 }  // namespace pippin::verbs

@@ -126,6 +126,7 @@ constexpr std::array verbs_table{
                Keys(table_needs), Keys(base), false, verbs::rotary_table},
     WeightVerb{"stop", "leaves out the remaining rules where its condition holds", {}, {}, false, verbs::stop},
     WeightVerb{"refuse", "refuses the checkpoint with a reason, where `when` holds", {}, {}, false, verbs::refuse},
+    WeightVerb{"warn", "goes on, but says this, where `when` holds", {}, {}, false, verbs::warn},
     WeightVerb{"include",
                "applies another spec's rules to the names below `at`",
                {},
@@ -152,14 +153,15 @@ const WeightVerb* find_weight_verb(std::string_view name) {
   return nullptr;
 }
 
-Status apply_weight_rules(SpecScope& scope, TensorMap& tensors, bool each_load_alone) {
+Status apply_weight_rules(SpecScope& scope, TensorMap& tensors, bool each_load_alone,
+                          std::vector<std::string>* warnings) {
   for (const auto& rule : scope.spec().weights) {
     if (each_load_alone && !rule.each_load) continue;
     if (rule.when) {
       PIPPIN_TRY(const bool wanted, rule.when->test(scope));
       if (!wanted) continue;
     }
-    RuleContext context{rule, scope, tensors};
+    RuleContext context{rule, scope, tensors, warnings};
     PIPPIN_CHECK(rule.verb->apply(context));
     if (context.stop) break;
   }
@@ -179,7 +181,7 @@ Status include(RuleContext& context) {
     it = context.tensors.erase(it);
   }
   inner->look_at(&below, "");
-  PIPPIN_CHECK(apply_weight_rules(*inner, below));
+  PIPPIN_CHECK(apply_weight_rules(*inner, below, false, context.warnings));
   for (auto& [name, tensor] : below) context.tensors.insert_or_assign(prefix + name, std::move(tensor));
   return {};
 }

@@ -17,7 +17,8 @@ struct RuleContext {
   const WeightRule& rule;
   const SpecScope& scope;
   TensorMap& tensors;
-  bool stop = false;  // set by "stop": leave out the spec's remaining rules
+  std::vector<std::string>* warnings = nullptr;  // takes what "warn" says; may be null
+  bool stop = false;                             // set by "stop": leave out the spec's remaining rules
 };
 
 struct WeightVerb {
@@ -35,7 +36,8 @@ std::span<const WeightVerb> weight_verbs();
 const WeightVerb* find_weight_verb(std::string_view name);
 
 // Applies all weight rules of the scope's spec, or those for each load alone, in order, to `tensors`; sets the scope to
-// look at them.
-Status apply_weight_rules(SpecScope& scope, TensorMap& tensors, bool each_load_alone = false);
+// look at them. What rules warn of is added to `warnings`, where it is given.
+Status apply_weight_rules(SpecScope& scope, TensorMap& tensors, bool each_load_alone = false,
+                          std::vector<std::string>* warnings = nullptr);
 
 }  // namespace pippin

@@ -103,6 +103,20 @@ TEST(WeightRules, FunctionsAndLimits) {
               ElementsAre("a = cast(BF16) of sigmoid of cast(F32) of a"));
 }
 
+TEST(WeightRules, WarnsWhereItsConditionHolds) {
+  auto made = scope_of(
+      "[[weights]]\nwarn = 'mind a'\nwhen = \"exists('a')\"\n"
+      "[[weights]]\nwarn = 'mind b'\nwhen = \"exists('b')\"",
+      Value::object());
+  ASSERT_TRUE(made) << made.error().message();
+  TensorMap tensors;
+  tensors.emplace("a", from_source(0, DType::F32, {1}));
+  made->scope->look_at(&tensors, "");
+  std::vector<std::string> warnings;
+  ASSERT_TRUE(apply_weight_rules(*made->scope, tensors, false, &warnings));
+  EXPECT_THAT(warnings, ElementsAre("mind a"));
+}
+
 TEST(WeightRules, BroadcastRepeatsAxes) {
   const std::string rule = "[[weights]]\nbroadcast = '{at}.s'\nshape = \"[dim(at + '.w', 0), 3]\"\nto = '{at}.t'";
   EXPECT_THAT(recipes_after(rule, {{"a.s", DType::F32, {2, 1}}, {"a.w", DType::BF16, {2, 3, 4}}}),
