@@ -9,7 +9,8 @@
 
 namespace pippin {
 
-// Whether the folder's tokenizer is its tokenizer.model: no tokenizer.json is there, and no tekken.json, which is newer.
+// Whether the folder's tokenizer is its tokenizer.model: no tokenizer.json is there, and no tekken.json, which is
+// newer.
 bool has_piece_file(const std::filesystem::path& folder);
 
 struct PieceFile {

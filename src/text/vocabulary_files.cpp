@@ -63,9 +63,9 @@ bool flag_of(const Json& config, const char* name) {
 
 Json pre_tokenizer_of(const TokenizerClass& known, bool add_prefix_space) {
   Json bytes{{"type", "ByteLevel"},
-                   {"add_prefix_space", add_prefix_space},
-                   {"trim_offsets", true},
-                   {"use_regex", known.pattern == nullptr}};
+             {"add_prefix_space", add_prefix_space},
+             {"trim_offsets", true},
+             {"use_regex", known.pattern == nullptr}};
   if (known.pattern == nullptr) return bytes;
   const Json split{
       {"type", "Split"}, {"pattern", {{"Regex", known.pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
