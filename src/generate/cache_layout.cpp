@@ -29,6 +29,7 @@ std::vector<CacheEntry> cache_layout(const KvCache& cache) {
   std::map<int, std::vector<size_t>> slots_of_layer;
   for (size_t slot = 0; slot < cache.size(); ++slot) slots_of_layer[cache.layers()[slot].kind().layer].push_back(slot);
   std::vector<CacheEntry> entries;
+  entries.reserve(slots_of_layer.size());
   for (const auto& [layer, slots] : slots_of_layer) entries.push_back(entry_of(cache, slots));
   const bool lists = std::any_of(entries.begin(), entries.end(), [](const auto& e) { return e.parts.size() > 1; });
   const size_t before = slots_of_layer.count(-1);

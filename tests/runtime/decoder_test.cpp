@@ -126,7 +126,9 @@ std::string difference_from_record(const mx::array& logits, const Json& record, 
 template <typename Check>
 void for_each_record(bool (*wanted)(const Json&), const Check& check) {
   mx::set_default_device(mx::Device::cpu);
-  for (const auto& [name, record] : records()["runs"].items()) {
+  for (const auto& item : records()["runs"].items()) {
+    const std::string& name = item.key();
+    const Json& record = item.value();
     if (!wanted(record)) continue;
     const TemporaryFolder work;
     const auto done = guarded(name, [&] {
@@ -166,7 +168,7 @@ bool is_published_sample(const Json& record) {
 TEST(Decoder, gives_the_references_logits) {
   for_each_record(is_dense, [](const Json& record, const fs::path& source, const fs::path& mlx) {
     const fs::path folder = converted(source, mlx, "float32");
-    const std::string trouble = difference_from_record(logits_of(loaded(folder), record), record);
+    std::string trouble = difference_from_record(logits_of(loaded(folder), record), record);
     if (!trouble.empty()) return trouble;
     return difference_from_record(logits_of(loaded(folder, true), record), record, own_tolerance);
   });
