@@ -8,6 +8,7 @@
 #include "runtime/attention_mask.h"
 #include "runtime/fault.h"
 #include "runtime/host_layers.h"
+#include "runtime/key_blocks.h"
 #include "runtime/operation.h"
 #include "runtime/rope_frequencies.h"
 
@@ -206,7 +207,7 @@ Operation attend(const OperationSite& site) {
     else
       cache.append(k, array_of(inputs, 2));
     AttendSettings now = limited(settings, pass, cache);
-    if (inputs.size() > 3 && inputs[3] != nullptr) now.chosen = inputs[3]->array;
+    if (const mx::array* chosen = maybe_array_of(inputs, 3)) now.chosen = *chosen;
     if (pool) {
       if (auto own = own_attention(pool, q, shared, now, pass, cache)) return one(*own);
     }
@@ -246,11 +247,6 @@ mx::array scores_of_seen(const mx::array& scores, const std::optional<mx::array>
   return mask ? mx::where(*mask, scores, scalar(-std::numeric_limits<float>::infinity(), scores)) : scores;
 }
 
-// True at these places of the last axis.
-mx::array marked(const mx::array& places, const mx::Shape& shape) {
-  return mx::put_along_axis(mx::zeros(shape, mx::bool_), places, mx::array(true), -1);
-}
-
 // The keys that attention shall look at: the `count` with the highest sums over heads of max(q k, 0) times the head's
 // weight, among all that the cache keeps for this. q [batch, heads, length, dim], k [batch, 1, length, dim], weights
 // [batch, length, heads]. Gives bool [batch, 1, length, keys]; nothing while there are no more keys than that.
@@ -276,7 +272,8 @@ Operation top_keys(const OperationSite& site) {
       scores = scores ? mx::add(*scores, term) : term;
     }
     const mx::array order = mx::argpartition(scores_of_seen(*scores, mask_of_all(pass, cache)), -count, -1);
-    return one(marked(mx::slice(order, {0, 0, 0, order.shape(3) - count}, order.shape()), order.shape()));
+    const mx::array best = mx::slice(order, {0, 0, 0, order.shape(3) - count}, order.shape());
+    return one(mx::put_along_axis(mx::zeros(order.shape(), mx::bool_), best, mx::array(true), -1));
   };
 }
 
@@ -289,25 +286,17 @@ struct BlockChoice {
 // True for the keys in the blocks with the highest scores; scores [batch, heads, queries, keys] of the last queries,
 // minus infinity where a key is not seen.
 mx::array in_best_blocks(const mx::array& scores, const BlockChoice& choice) {
-  const float infinity = std::numeric_limits<float>::infinity();
-  const int queries = scores.shape(2);
-  const int keys = scores.shape(3);
-  const int blocks = (keys + choice.size - 1) / choice.size;
-  const mx::array padded =
-      mx::pad(scores, {{0, 0}, {0, 0}, {0, 0}, {0, blocks * choice.size - keys}}, mx::array(-infinity, scores.dtype()));
-  mx::array strength = mx::max(mx::unflatten(padded, -1, {blocks, choice.size}), -1);
+  mx::array strength = block_maxima(scores, choice.size);
   if (choice.local > 0) {
-    const mx::array positions = mx::arange(keys - queries, keys);
+    const int keys = scores.shape(3);
+    const mx::array positions = mx::arange(keys - scores.shape(2), keys);
     const mx::array own = mx::expand_dims(mx::floor_divide(positions, mx::array(choice.size)), 1);
-    const mx::array behind = mx::subtract(own, mx::expand_dims(mx::arange(blocks), 0));
+    const mx::array behind = mx::subtract(own, mx::expand_dims(mx::arange(strength.shape(3)), 0));
     const mx::array local =
         mx::logical_and(mx::greater_equal(behind, mx::array(0)), mx::less(behind, mx::array(choice.local)));
-    strength = mx::where(local, mx::array(infinity, strength.dtype()), strength);
+    strength = mx::where(local, scalar(std::numeric_limits<float>::infinity(), strength), strength);
   }
-  const mx::array order = mx::argpartition(mx::negative(strength), choice.count - 1, -1);
-  const mx::array best = mx::slice(order, {0, 0, 0, 0}, {order.shape(0), order.shape(1), order.shape(2), choice.count});
-  const mx::array kept = marked(best, order.shape());
-  return mx::slice(mx::repeat(kept, choice.size, -1), {0, 0, 0, 0}, scores.shape());
+  return in_strongest_blocks(strength, choice.count, choice.size, scores.shape());
 }
 
 // The keys that each query shall attend to: those of the `count` blocks of `size` keys with the highest max(q k), among

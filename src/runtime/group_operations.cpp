@@ -7,6 +7,7 @@
 #include <mlx/ops.h>
 
 #include "runtime/fault.h"
+#include "runtime/key_blocks.h"
 #include "runtime/operation.h"
 #include "runtime/sparse_attention.h"
 
@@ -26,12 +27,6 @@ int positive(const OperationSite& site, const char* key, int limit = most) {
                fmt::format("{}: {}", site.node.op, value),
                "check config.json",
                {}});
-}
-
-// The array of an input that may be none.
-const mx::array* maybe_array(StepInputs inputs, size_t position) {
-  const StepValue* value = position < inputs.size() ? inputs[position] : nullptr;
-  return value != nullptr && value->array ? &*value->array : nullptr;
 }
 
 // The groups that each token of this pass has behind it or ends: int32 [length, 1].
@@ -88,7 +83,7 @@ Operation kept_groups(const OperationSite& site) {
 Operation group_scores(const OperationSite& site) {
   const auto scale = static_cast<float>(site.number("scale"));
   return [size = positive(site, "size", most_members), scale](StepInputs inputs, Pass& pass) {
-    const mx::array* found = maybe_array(inputs, 1);
+    const mx::array* found = maybe_array_of(inputs, 1);
     if (found == nullptr) return StepValue{};
     const mx::array q = mx::astype(array_of(inputs, 0), mx::float32);
     const mx::array keys = mx::swapaxes(mx::squeeze(mx::astype(*found, mx::float32), 1), -1, -2);
@@ -113,24 +108,16 @@ Operation group_blocks(const OperationSite& site) {
   const int block = positive(site, "block", most_members);
   const int count = positive(site, "count");
   return [block, count, size = positive(site, "size", most_members)](StepInputs inputs, Pass& pass) {
-    const mx::array* scores = maybe_array(inputs, 0);
+    const mx::array* scores = maybe_array_of(inputs, 0);
     if (scores == nullptr) return StepValue{};
-    const int keys = scores->shape(2);
-    const int blocks = (keys + block - 1) / block;
-    const mx::array padded = mx::pad(*scores, {{0, 0}, {0, 0}, {0, blocks * block - keys}}, minus_infinity());
-    const mx::array best = mx::max(mx::unflatten(padded, -1, {blocks, block}), -1);
+    const mx::array best = block_maxima(*scores, block);
     const mx::array finished = finished_groups(pass, size);
     const mx::array newest =
         mx::where(mx::greater(finished, mx::array(0)),
                   mx::floor_divide(mx::subtract(finished, mx::array(1)), mx::array(block)), mx::array(-1));
-    const mx::array strength =
-        mx::where(mx::equal(mx::expand_dims(mx::arange(blocks), 0), newest), mx::negative(minus_infinity()), best);
-    const int wanted = std::min(count, blocks);
-    const mx::array order = mx::argpartition(mx::negative(strength), wanted - 1, -1);
-    const mx::array chosen = mx::slice(order, {0, 0, 0}, {order.shape(0), order.shape(1), wanted});
-    const mx::array reached = mx::greater(mx::take_along_axis(strength, chosen, -1), minus_infinity());
-    const mx::array kept = mx::put_along_axis(mx::zeros(order.shape(), mx::bool_), chosen, reached, -1);
-    return one(mx::slice(mx::repeat(kept, block, -1), {0, 0, 0}, scores->shape()));
+    const mx::array strength = mx::where(mx::equal(mx::expand_dims(mx::arange(best.shape(2)), 0), newest),
+                                         mx::negative(minus_infinity()), best);
+    return one(in_strongest_blocks(strength, count, block, scores->shape()));
   };
 }
 
@@ -139,10 +126,10 @@ Operation group_blocks(const OperationSite& site) {
 // others that come are any, as in the reference.
 Operation top_groups(const OperationSite& site) {
   return [count = positive(site, "count"), size = positive(site, "size", most_members)](StepInputs inputs, Pass& pass) {
-    const mx::array* given = maybe_array(inputs, 0);
+    const mx::array* given = maybe_array_of(inputs, 0);
     if (given == nullptr) return StepValue{};
     mx::array scores = *given;
-    if (const mx::array* candidates = maybe_array(inputs, 1)) {
+    if (const mx::array* candidates = maybe_array_of(inputs, 1)) {
       if (candidates->shape() != scores.shape())
         throw Fault({ErrorTag::bad_config,
                      "candidates are chosen among the same keys",
@@ -172,8 +159,8 @@ Operation attend_beside(const OperationSite& site) {
     const int near = std::min(kept.shape(2), window - 1 + pass.length);
     SparseAttention attention{
         q, mx::slice(kept, {0, 0, kept.shape(2) - near, 0}, kept.shape()), {}, {}, scale, window, sinks};
-    const mx::array* rows = maybe_array(inputs, 2);
-    const mx::array* chosen = maybe_array(inputs, 3);
+    const mx::array* rows = maybe_array_of(inputs, 2);
+    const mx::array* chosen = maybe_array_of(inputs, 3);
     if (rows != nullptr && chosen != nullptr) {
       attention.rows = *rows;
       attention.chosen = *chosen;

@@ -64,11 +64,14 @@ OperationMaker find_operation(std::string_view op) {
   return nullptr;
 }
 
-const mlx::core::array& array_of(StepInputs inputs, size_t position) {
+const mlx::core::array* maybe_array_of(StepInputs inputs, size_t position) {
   const StepValue* value = position < inputs.size() ? inputs[position] : nullptr;
-  if (value == nullptr || !value->array)
-    throw Fault({ErrorTag::bad_spec, "this operation needs an array", "a decoder gives it none", "", {}});
-  return *value->array;
+  return value != nullptr && value->array ? &*value->array : nullptr;
+}
+
+const mlx::core::array& array_of(StepInputs inputs, size_t position) {
+  if (const mlx::core::array* array = maybe_array_of(inputs, position)) return *array;
+  throw Fault({ErrorTag::bad_spec, "this operation needs an array", "a decoder gives it none", "", {}});
 }
 
 StepValue one(mlx::core::array array) {

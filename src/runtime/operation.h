@@ -79,6 +79,8 @@ OperationMaker find_operation(std::string_view op);
 
 // The array of an input; a Fault where it is none.
 const mlx::core::array& array_of(StepInputs inputs, size_t position);
+// Of an input that may be none: null then.
+const mlx::core::array* maybe_array_of(StepInputs inputs, size_t position);
 
 // A value that is just this array.
 StepValue one(mlx::core::array array);
