@@ -38,25 +38,19 @@ Json default_tokens(TokenizerClass known, const Json& described) {
   }
 }
 
-Json special_token(const Json& content, const Json& special) {
-  return Json{{"content", content},  {"single_word", false}, {"lstrip", false},  {"rstrip", false},
-              {"normalized", false}, {"special", special},   {"if_absent", true}};
-}
-
 // Named tokens stand behind the numbered ones, in the order of TokenSettings::standard_names.
 void add_default_tokens(const Json& defaults, TokenSettings& settings) {
   const auto rank = [](const std::string& name) {
     const auto& names = TokenSettings::standard_names;
     return std::find(names.begin(), names.end(), name) - names.begin();
   };
-  const auto numbered = std::count_if(settings.added.begin(), settings.added.end(),
-                                      [](const Json& token) { return token.contains("numbered"); });
+  const auto numbered = settings.count_numbered();
   for (const auto& [name, content] : defaults.items()) {
     if (content.is_null() || settings.config.contains(name)) continue;
     const auto place = std::find_if(settings.named.begin(), settings.named.end(),
                                     [&, wanted = rank(name)](const auto& old) { return rank(old.first) > wanted; });
     const auto index = numbered + (place - settings.named.begin());
-    settings.added.insert(settings.added.begin() + index, special_token(content, true));
+    settings.added.insert(settings.added.begin() + index, token_if_absent(content, true));
     settings.named.emplace(place, name, content.get<std::string>());
   }
 }
@@ -67,7 +61,7 @@ void add_pieces(const Json& pieces, TokenSettings& settings) {
   auto& added = settings.added.get_ref<Json::array_t&>();
   added.erase(std::remove_if(added.begin(), added.end(), [](const Json& token) { return token.contains("listed"); }),
               added.end());
-  for (const Json& piece : pieces) added.push_back(special_token(piece["content"], piece["special"]));
+  for (const Json& piece : pieces) added.push_back(token_if_absent(piece["content"], piece["special"]));
 }
 
 Json form_of(TokenizerClass known, const TokenSettings& settings) {

@@ -163,6 +163,15 @@ std::optional<std::string_view> TokenSettings::named_token(std::string_view name
   return std::nullopt;
 }
 
+std::ptrdiff_t TokenSettings::count_numbered() const {
+  return std::count_if(added.begin(), added.end(), [](const Json& token) { return token.contains("numbered"); });
+}
+
+Json token_if_absent(const Json& content, const Json& special) {
+  return Json{{"content", content},  {"single_word", false}, {"lstrip", false},  {"rstrip", false},
+              {"normalized", false}, {"special", special},   {"if_absent", true}};
+}
+
 Result<TokenSettings> read_token_settings(const std::filesystem::path& folder) {
   TokenSettings settings;
   PIPPIN_TRY(settings.config, read_object(folder / "tokenizer_config.json"));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -37,9 +38,14 @@ struct TokenSettings {
   // tokenizer_config.json, or an empty object.
   nlohmann::ordered_json config = nlohmann::ordered_json::object();
 
+  // How many of the tokens to add are numbered.
+  [[nodiscard]] std::ptrdiff_t count_numbered() const;
   // The content of bos_token and so on.
   [[nodiscard]] std::optional<std::string_view> named_token(std::string_view name) const;
 };
+
+// A token to add where it is not there yet, in tokenizer.json's form.
+nlohmann::ordered_json token_if_absent(const nlohmann::ordered_json& content, const nlohmann::ordered_json& special);
 
 // Reads tokenizer_config.json, special_tokens_map.json, added_tokens.json, generation_config.json and config.json of a
 // folder; each may be absent. A field of the wrong type is an Error. Source: transformers 5.23, mlx_lm 0.32.

@@ -21,17 +21,17 @@ constexpr const char* qwen_2_pattern =
 constexpr std::array gpt_2_tokens = {"bos_token", "eos_token", "unk_token"};
 constexpr std::array qwen_2_tokens = {"eos_token", "unk_token", "pad_token"};
 
-struct TokenizerClass {
+struct VocabularyClass {
   std::string_view name;
   const char* pattern;  // how text is cut; null: as GPT-2 does
   bool composes;        // to the normal form NFC
   std::span<const char* const> default_tokens;
 };
 
-constexpr std::array classes = {TokenizerClass{"GPT2Tokenizer", nullptr, false, gpt_2_tokens},
-                                TokenizerClass{"Qwen2Tokenizer", qwen_2_pattern, true, qwen_2_tokens}};
+constexpr std::array classes = {VocabularyClass{"GPT2Tokenizer", nullptr, false, gpt_2_tokens},
+                                VocabularyClass{"Qwen2Tokenizer", qwen_2_pattern, true, qwen_2_tokens}};
 
-Result<const TokenizerClass*> class_of(const Json& config) {
+Result<const VocabularyClass*> class_of(const Json& config) {
   std::string name = config.contains("tokenizer_class") && config["tokenizer_class"].is_string()
                          ? config["tokenizer_class"].get<std::string>()
                          : "no class";
@@ -61,7 +61,7 @@ bool flag_of(const Json& config, const char* name) {
   return config.contains(name) && config[name].is_boolean() && config[name].get<bool>();
 }
 
-Json pre_tokenizer_of(const TokenizerClass& known, bool add_prefix_space) {
+Json pre_tokenizer_of(const VocabularyClass& known, bool add_prefix_space) {
   Json bytes{{"type", "ByteLevel"},
              {"add_prefix_space", add_prefix_space},
              {"trim_offsets", true},
@@ -73,24 +73,21 @@ Json pre_tokenizer_of(const TokenizerClass& known, bool add_prefix_space) {
 }
 
 // Behind the tokens that the settings name and before the further ones: the order decides the ids.
-void add_default_tokens(const TokenizerClass& known, TokenSettings& settings) {
+void add_default_tokens(const VocabularyClass& known, TokenSettings& settings) {
   constexpr const char* content = "<|endoftext|>";
-  const auto numbered = std::count_if(settings.added.begin(), settings.added.end(),
-                                      [](const Json& token) { return token.contains("numbered"); });
-  const auto place = std::min(static_cast<std::size_t>(numbered) + settings.named.size(), settings.added.size());
+  const auto place =
+      std::min(static_cast<std::size_t>(settings.count_numbered()) + settings.named.size(), settings.added.size());
   for (const char* name : known.default_tokens) {
     if (settings.named_token(name) || settings.config.contains(name)) continue;
     settings.named.emplace_back(name, content);
-    const Json token{{"content", content},  {"single_word", false}, {"lstrip", false},  {"rstrip", false},
-                     {"normalized", false}, {"special", true},      {"if_absent", true}};
-    settings.added.insert(settings.added.begin() + static_cast<std::ptrdiff_t>(place), token);
+    settings.added.insert(settings.added.begin() + static_cast<std::ptrdiff_t>(place), token_if_absent(content, true));
   }
 }
 
 }  // namespace
 
 Result<std::string> tokenizer_from_vocabulary(const std::filesystem::path& folder, TokenSettings& settings) {
-  PIPPIN_TRY(const TokenizerClass* known, class_of(settings.config));
+  PIPPIN_TRY(const VocabularyClass* known, class_of(settings.config));
   PIPPIN_TRY(Json vocabulary, read_json(folder / "vocab.json"));
   PIPPIN_TRY(const std::string merges, read_text_file(folder / "merges.txt", largest_merges));
   add_default_tokens(*known, settings);
