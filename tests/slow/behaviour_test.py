@@ -8,8 +8,9 @@ The runtime plans the checkpoint's conversion in memory, by the same rules: what
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+
+from fault_count import count_faults
 
 TESTS = Path(__file__).resolve().parent.parent
 CASES = TESTS / "conformance" / "lm"
@@ -43,15 +44,7 @@ def main():
     runs = json.loads((TESTS / "runtime" / "logits.json").read_text())["runs"]
     cases = sys.argv[3:] or sorted({run["case"] for run in runs.values()} - set(LEFT_OUT))
     fills = {run["case"]: run["fills"] for run in runs.values() if "fills" in run}
-    faults = 0
-    for case in cases:
-        with tempfile.TemporaryDirectory() as folder:
-            fault = behaviour(pippin, conformance, case, fills.get(case, {}), Path(folder))
-        if fault:
-            faults += 1
-            print(f"{case}: {fault}", flush=True)
-    print(f"{len(cases)} cases, {faults} faults")
-    return 1 if faults else 0
+    return count_faults(cases, lambda case, folder: behaviour(pippin, conformance, case, fills.get(case, {}), folder), "cases")
 
 
 if __name__ == "__main__":

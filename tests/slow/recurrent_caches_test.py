@@ -7,13 +7,13 @@ and what follows in either program after the other's file is what mlx_lm gives.
 import json
 import subprocess
 import sys
-import tempfile
 import types
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from fault_count import count_faults
 from reference_venv import enter
 
 CASES = ROOT / "tests" / "conformance" / "lm"
@@ -170,18 +170,14 @@ def main():
     sys.modules["hf_olmo"] = types.ModuleType("hf_olmo")  # mlx-lm asks whether it is installed, and no more
     tools, names = [str(Path(path).resolve()) for path in sys.argv[1:4]], sys.argv[4:] or RUNS
     runs = json.loads((ROOT / "tests" / "runtime" / "logits.json").read_text())["runs"]
-    faults = 0
-    for name in names:
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                trouble = check(tools, runs[name], Path(folder))
-            except Exception as error:
-                trouble = f"{type(error).__name__} {error}"
-        if trouble:
-            faults += 1
-            print(f"{name}: {trouble}", flush=True)
-    print(f"{len(names)} runs, {faults} faults")
-    return 1 if faults else 0
+
+    def trouble(name, folder):
+        try:
+            return check(tools, runs[name], folder)
+        except Exception as error:
+            return f"{type(error).__name__} {error}"
+
+    return count_faults(names, trouble, "runs")
 
 
 if __name__ == "__main__":

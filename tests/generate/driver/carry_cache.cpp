@@ -2,26 +2,18 @@
 // file. carry_cache read FOLDER FILE IDS [--arch FOLDER]: goes on from one; the logits of each of the ids as JSON
 // lines.
 #include <cstdio>
-#include <sstream>
 #include <string>
 #include <vector>
 
-#include <mlx/ops.h>
-#include <mlx/transforms.h>
+#include <mlx/device.h>
 
 #include "generate/prompt_cache_file.h"
+#include "runtime/driver/logit_lines.h"
 #include "runtime/fault.h"
 
 namespace mx = mlx::core;
 
 namespace {
-
-std::vector<int32_t> numbers(const char* text) {
-  std::vector<int32_t> all;
-  std::stringstream words(text);
-  for (std::string word; std::getline(words, word, ',');) all.push_back(std::stoi(word));
-  return all;
-}
 
 void keep(const pippin::LanguageModel& model, const std::string& file, const std::vector<int32_t>& ids) {
   pippin::TokenContext context(model, pippin::GenerateOptions{});
@@ -35,16 +27,7 @@ void keep(const pippin::LanguageModel& model, const std::string& file, const std
 void go_on(const pippin::LanguageModel& model, const std::string& file, const std::vector<int32_t>& ids) {
   auto stored = pippin::value_or_throw(pippin::read_prompt_cache(file, model, "a model", {}));
   for (const int32_t& id : ids) {
-    const mx::array logits = pippin::value_or_throw(stored.context.read({&id, 1}));
-    const mx::array row = mx::contiguous(mx::astype(logits, mx::float32));
-    std::string line = "[";
-    mx::eval(row);
-    for (size_t k = 0; k < row.size(); ++k) {
-      char number[32];
-      std::snprintf(number, sizeof number, "%s%.9g", k == 0 ? "" : ",", row.data<float>()[k]);
-      line += number;
-    }
-    std::puts((line + "]").c_str());
+    pippin::print_rows(pippin::value_or_throw(stored.context.read({&id, 1})));
   }
 }
 
@@ -60,7 +43,7 @@ int main(int argc, char** argv) {
   const auto done = model ? pippin::guarded("running",
                                             [&] {
                                               const auto& run = argv[1] == std::string("write") ? keep : go_on;
-                                              run(*model, argv[3], numbers(argv[4]));
+                                              run(*model, argv[3], pippin::numbers(argv[4]));
                                             })
                           : pippin::Result<void>(tl::unexpected<pippin::Error>(model.error()));
   if (done) return 0;
